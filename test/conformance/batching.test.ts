@@ -8,8 +8,9 @@ import { aval } from '../../src/engine/program/aval.js'
 import type { Aval } from '../../src/engine/program/aval.js'
 import * as ops from '../../src/engine/program/ops.js'
 import { binaryPrimitives, comparePrimitives, unaryPrimitives } from '../../src/engine/program/primitives.js'
-import type { PrimitiveName } from '../../src/engine/program/primitives.js'
+import type { CollectivePrimitive, PrimitiveName } from '../../src/engine/program/primitives.js'
 import type { PrimitiveParams } from '../../src/engine/program/program.js'
+import { Mesh, NamedSharding, P } from '../../src/engine/program/sharding.js'
 import { bind, traceClosed } from '../../src/engine/program/trace.js'
 import type { Value } from '../../src/engine/program/value.js'
 import { batchProgram } from '../../src/engine/transform/vmap.js'
@@ -72,6 +73,23 @@ const branches = [
   traceClosed([f32(3), f32(3)], ([x, y]) => [ops.sub(x, y), x]),
 ]
 const sineSum = traceClosed([f32(3), f32(3)], ([x, y]) => [ops.sin(ops.add(x, y)), y])
+
+const mesh = new Mesh({ data: 2, expert: 2 })
+const [dataAxis, expertAxis] = mesh.axes
+/** Every collective, each along an axis over which its operand varies or does not. */
+const everyCollective = traceClosed([f32(2, 2), f32(2), f32(1, 2)], ([x, w, y]) => [
+  ops.allToAll(ops.mul(x, ops.allGather(ops.reshape(y, [2, 1]), expertAxis, 1)), dataAxis, 1, 1),
+  ops.psum(ops.add(ops.reduceSum(x, [0]), w), [dataAxis, expertAxis].slice(0, 1)),
+  ops.reduceScatter(w, expertAxis, 0),
+  ops.ppermute(
+    ops.mul(y, ops.broadcastInDim(ops.convertElementType(ops.axisIndex(dataAxis), 'float32'), [1, 2], [])),
+    expertAxis,
+    [
+      [0, 1],
+      [1, 0],
+    ],
+  ),
+])
 
 const cases: Case[] = [
   ...elementwise,
@@ -158,6 +176,13 @@ const cases: Case[] = [
   ),
   one('while', [f32(), f32(), f32()], { condition: below, body: grow, numConditionConsts: 1, numBodyConsts: 1 }),
   one('cond', [i32(), f32(3), f32(3)], { branches }, [-1, 4]),
+  one('shardingConstraint', [f32(4, 3)], { sharding: new NamedSharding(mesh, P('data')) }),
+  one('shardMap', [f32(4, 2), f32(2), f32(2, 4)], {
+    mesh,
+    inSpecs: [P('data'), P(), P('expert', 'data')],
+    outSpecs: [P('data', 'expert'), P(), P('expert'), P('expert', 'data')],
+    body: everyCollective,
+  }),
 ]
 
 const size = 3
@@ -194,7 +219,7 @@ describe('batching agrees with a loop over the examples', () => {
           )
           const mapped = batchProgram(
             program,
-            size,
+            { size },
             batched,
             program.outputs.map(() => true),
           )
@@ -230,7 +255,7 @@ describe('batching agrees with a loop over the examples', () => {
 })
 
 // The type makes this list complete: a new primitive is a compile error here.
-const traceableNames: { [P in PrimitiveName]: true } = {
+const traceableNames: { [P in Exclude<PrimitiveName, CollectivePrimitive>]: true } = {
   ...(Object.fromEntries([...unaryPrimitives, ...binaryPrimitives, ...comparePrimitives].map(p => [p, true])) as {
     [
       P in (typeof unaryPrimitives)[number] | (typeof binaryPrimitives)[number] | (typeof comparePrimitives)[number]
@@ -271,4 +296,6 @@ const traceableNames: { [P in PrimitiveName]: true } = {
   scan: true,
   while: true,
   cond: true,
+  shardingConstraint: true,
+  shardMap: true,
 }

@@ -8,7 +8,12 @@ import { aval } from '../../src/engine/program/aval.js'
 import type { Aval } from '../../src/engine/program/aval.js'
 import * as ops from '../../src/engine/program/ops.js'
 import { binaryPrimitives, comparePrimitives, unaryPrimitives } from '../../src/engine/program/primitives.js'
-import type { PrimitiveName } from '../../src/engine/program/primitives.js'
+import type {
+  BinaryPrimitive,
+  ComparePrimitive,
+  PrimitiveName,
+  UnaryPrimitive,
+} from '../../src/engine/program/primitives.js'
 import type { Program } from '../../src/engine/program/program.js'
 import { bind, traceClosed } from '../../src/engine/program/trace.js'
 import { literal } from '../../src/engine/program/value.js'
@@ -85,7 +90,7 @@ const checkAllSizes = (
 }
 
 const apply = (primitive: PrimitiveName, inputs: readonly Value[]): Value[] => bind(primitive, inputs, {})
-const arity = new Map<PrimitiveName, number>([
+const arity = new Map<UnaryPrimitive | BinaryPrimitive | ComparePrimitive, number>([
   ...unaryPrimitives.map(p => [p, 1] as const),
   ...[...binaryPrimitives, ...comparePrimitives].map(p => [p, 2] as const),
 ])

@@ -153,7 +153,7 @@ const letters: { [name: string]: { apply: (p: Program) => Program; meaning: Mean
           [x, ops.mul(x, 0.5)].map(v => ops.reshape(v, [1, n])),
           0,
         )
-        const [{ value, batched }] = batchEval(p, 2, [{ value: rows, batched: true }])
+        const [{ value, batched }] = batchEval(p, { size: 2 }, [{ value: rows, batched: true }])
         return [batched ? ops.reduceSum(value, [0]) : ops.mul(value, 2)]
       }),
     meaning: (f, x) => {

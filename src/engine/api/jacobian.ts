@@ -71,7 +71,7 @@ function alongBasis(type: Aval, f: (direction: Value) => Value[]): Value[] {
   const n = type.shape.reduce((a, b) => a * b, 1)
   const identity = ops.eq(ops.iota('int32', [n, n], 0), ops.iota('int32', [n, n], 1))
   const basis = ops.reshape(ops.convertElementType(identity, type.dtype), [n, ...type.shape])
-  return batchEval(program, n, [mapped(basis), ...captured.map(unmapped)]).map(({ value, batched }) =>
+  return batchEval(program, { size: n }, [mapped(basis), ...captured.map(unmapped)]).map(({ value, batched }) =>
     batched ? value : ops.broadcastInDim(value, [n, ...value.shape], ops.range(value.ndim, 1)),
   )
 }

@@ -48,7 +48,7 @@ export function vmap<A extends TensorTree[], R extends TensorTree>(
     const example = values.map((v, i) => ({ dtype: v.dtype, shape: v.shape.filter((_, axis) => axis !== axes[i]) }))
     const { program, captured, outputDef } = traceTree(f, def, example, 'vmap')
     const leading = values.map((v, i) => (axes[i] === null ? unmapped(v) : mapped(ops.moveAxis(v, axes[i], 0))))
-    const outputs = batchEval(program, sizes[0], [...leading, ...captured.map(unmapped)])
+    const outputs = batchEval(program, { size: sizes[0] }, [...leading, ...captured.map(unmapped)])
     const places = spread(outAxes, outputDef, 'out')
     return rebuild<R>(
       outputDef,

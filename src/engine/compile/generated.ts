@@ -2,6 +2,7 @@ import { sizeOf } from '../../base/host-tensor.js'
 import { liveEquations, withoutDeadCode } from '../transform/dead-code.js'
 import { is, Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
+import { subprograms } from '../program/subprograms.js'
 
 /** A program cut into loops that generate random numbers, and the rest. */
 export interface Generated {
@@ -96,13 +97,7 @@ function classify(
   return { seeds, members, random }
 }
 
-const hasPrograms = (eqn: Equation): boolean =>
-  is(eqn, 'call') ||
-  is(eqn, 'composite') ||
-  is(eqn, 'linearCall') ||
-  is(eqn, 'scan') ||
-  is(eqn, 'while') ||
-  is(eqn, 'cond')
+const hasPrograms = (eqn: Equation): boolean => subprograms(eqn).length > 0
 
 /**
  * One loop for each connected group of equations in `random`. The equations of groups that exceed the limits are

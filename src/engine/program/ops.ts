@@ -6,6 +6,7 @@
 import { isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { sameShape } from './aval.js'
+import type { MeshAxis, NamedSharding } from './sharding.js'
 import type {
   BinaryPrimitive,
   ComparePrimitive,
@@ -158,6 +159,19 @@ export const scatterAdd = (x: Value, indices: Value, updates: Value, params: Gat
 export const sort = (xs: readonly Value[], axis: number): Value[] => bind('sort', xs, { axis })
 export const topK = (x: Value, k: number): Value[] => bind('topK', [x], { k })
 export const threefry2x32 = (inputs: readonly Value[]): Value[] => bind('threefry2x32', inputs, none)
+
+export const shardingConstraint = (x: Value, sharding: NamedSharding): Value =>
+  bind('shardingConstraint', [x], { sharding })[0]
+export const psum = (x: Value, axes: readonly MeshAxis[]): Value =>
+  axes.length === 0 ? x : bind('psum', [x], { axes })[0]
+export const allGather = (x: Value, axis: MeshAxis, dim: number): Value => bind('allGather', [x], { axis, dim })[0]
+export const reduceScatter = (x: Value, axis: MeshAxis, dim: number): Value =>
+  bind('reduceScatter', [x], { axis, dim })[0]
+export const allToAll = (x: Value, axis: MeshAxis, splitDim: number, concatDim: number): Value =>
+  bind('allToAll', [x], { axis, splitDim, concatDim })[0]
+export const ppermute = (x: Value, axis: MeshAxis, permutation: readonly (readonly [number, number])[]): Value =>
+  bind('ppermute', [x], { axis, permutation })[0]
+export const axisIndex = (axis: MeshAxis): Value => bind('axisIndex', [], { axis })[0]
 
 /** Moves axis `from` to position `to`; the other axes keep their order. */
 export function moveAxis(x: Value, from: number, to: number): Value {

@@ -1,5 +1,6 @@
 import type { DType } from '../../base/dtypes.js'
 import type { Aval } from './aval.js'
+import type { Mesh, MeshAxis, NamedSharding, PartitionSpec } from './sharding.js'
 
 /**
  * How an index out of bounds is treated. `clip`: it is moved to the nearest valid index. `fill`: a gather reads zero
@@ -64,6 +65,15 @@ export interface VjpPrograms<Program> {
    * residuals, cotangents of the outputs -> cotangents of the first inputs. Later inputs, which it captured, get none.
    */
   backward: Program
+}
+
+export interface ShardMapParams<Program> {
+  mesh: Mesh
+  /** How each operand is split over the devices, and how each result is put together from theirs. */
+  inSpecs: readonly PartitionSpec[]
+  outSpecs: readonly PartitionSpec[]
+  /** From one device's parts of the operands to its parts of the results. */
+  body: Program
 }
 
 /**
@@ -259,6 +269,36 @@ export interface PrimitiveParamsOf<Program> {
   while: { condition: Program; body: Program; numConditionConsts: number; numBodyConsts: number }
   /** cond(index, ...operands): branches[index](operands), with the int32 index clamped to 0..branches - 1. */
   cond: { branches: readonly Program[] }
+
+  // Several devices: see sharding.ts.
+
+  /** The operand itself, laid out over the devices of a mesh like this. On one device it does nothing. */
+  shardingConstraint: { sharding: NamedSharding }
+  /**
+   * Applies `body` on each device of a mesh. Along mesh axes that an operand's spec does not name, all devices get the
+   * same part; along those that a result's spec does not name, all devices must have computed the same. One device
+   * computes the parts of all devices: see transform/expand-shard-map.ts.
+   */
+  shardMap: ShardMapParams<Program>
+
+  // Collectives: what devices along a mesh axis compute together. Only within a shardMap's body, or under a vmap with a
+  // named axis, where examples take the place of devices. `dim` is a dimension of the operand.
+
+  /** The sum of the operands of all devices along these axes, on each of them; see reduceSum. */
+  psum: { axes: readonly MeshAxis[] }
+  /** The operands of all devices, one after the other along `dim`, on each device. */
+  allGather: { axis: MeshAxis; dim: number }
+  /** The sum of the operands of all devices, split along `dim`: each device gets its part. */
+  reduceScatter: { axis: MeshAxis; dim: number }
+  /**
+   * Each device splits its operand along `splitDim`, sends part i to device i, and puts the parts that it gets one
+   * after the other along `concatDim`.
+   */
+  allToAll: { axis: MeshAxis; splitDim: number; concatDim: number }
+  /** For each pair [from, to], device `to` gets the operand of device `from`; devices that get none have zeros. */
+  ppermute: { axis: MeshAxis; permutation: readonly (readonly [from: number, to: number])[] }
+  /** The number of the device along the axis, an int32 scalar. */
+  axisIndex: { axis: MeshAxis }
 }
 
 export type PrimitiveName = keyof PrimitiveParamsOf<unknown>
@@ -277,6 +317,17 @@ export const binaryPrimitives = [
 
 export const comparePrimitives = ['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const satisfies readonly PrimitiveName[]
 
+/** What devices compute together: these have a meaning within a program for several devices only. */
+export const collectivePrimitives = [
+  'psum',
+  'allGather',
+  'reduceScatter',
+  'allToAll',
+  'ppermute',
+  'axisIndex',
+] as const satisfies readonly PrimitiveName[]
+
+export type CollectivePrimitive = (typeof collectivePrimitives)[number]
 export type UnaryPrimitive = (typeof unaryPrimitives)[number]
 export type BinaryPrimitive = (typeof binaryPrimitives)[number]
 export type ComparePrimitive = (typeof comparePrimitives)[number]

@@ -48,6 +48,7 @@ export class Program {
 
 export type PrimitiveParams = PrimitiveParamsOf<Program>
 export type ScanParams = primitives.ScanParams<Program>
+export type ShardMapParams = primitives.ShardMapParams<Program>
 export type VjpPrograms = primitives.VjpPrograms<Program>
 export type GroupRule = primitives.GroupRule<Program>
 

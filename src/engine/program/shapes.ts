@@ -2,6 +2,7 @@ import { formatAval } from './aval.js'
 import type { Aval } from './aval.js'
 import type { PrimitiveName } from './primitives.js'
 import type { PrimitiveParams } from './program.js'
+import { deviceShapes } from './shapes/devices.js'
 import { elementwiseShapes } from './shapes/elementwise.js'
 import { indexingShapes } from './shapes/indexing.js'
 import { programShapes } from './shapes/programs.js'
@@ -16,6 +17,7 @@ const shapeRules: { readonly [P in PrimitiveName]: ShapeRule<P> } = {
   ...reductionShapes,
   ...indexingShapes,
   ...programShapes,
+  ...deviceShapes,
 }
 
 /** The types of a primitive's outputs. Throws a ShapeError that names the primitive and its operands. */

@@ -121,6 +121,15 @@ export function shardShape(shape: readonly number[], { mesh, spec }: NamedShardi
   })
 }
 
+/** The shape of an array, from that of each device's part: the inverse of `shardShape`. */
+export function wholeShape(part: readonly number[], { mesh, spec }: NamedSharding): number[] {
+  check(
+    spec.dims.length <= part.length,
+    () => `${spec} has ${spec.dims.length} dimensions, but the array [${part}] has ${part.length}`,
+  )
+  return part.map((size, dim) => size * sizeOf((spec.dims[dim] ?? []).map(a => mesh.axisSize(a))))
+}
+
 /** The position of each device on the mesh: one coordinate for each axis, for devices 0, 1, .... */
 export function devicePositions(mesh: Mesh): number[][] {
   return mesh.axes.reduce<number[][]>(

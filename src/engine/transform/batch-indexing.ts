@@ -39,7 +39,7 @@ const windowOrder = (ndim: number, axes: readonly number[]): number[] => {
   return [0, ...ops.range(ndim).map(i => 1 + order.indexOf(i))]
 }
 
-export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes }, size) => {
+export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes }, { size }) => {
   if (starts.every(s => !s.batched))
     return [mapped(ops.dynamicSlice(x.value, [zero(), ...starts.map(s => s.value)], [size, ...sizes]))]
   const shape = x.batched ? x.value.shape.slice(1) : x.value.shape
@@ -51,7 +51,7 @@ export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes 
   return [mapped(ops.transpose(window, windowOrder(shape.length, axes)))]
 }
 
-export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, ...starts], _, size) => {
+export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, ...starts], _, { size }) => {
   const [operand, updates] = [lead(x, size), lead(update, size)]
   if (starts.every(s => !s.batched))
     return [mapped(ops.dynamicUpdateSlice(operand, updates, [zero(), ...starts.map(s => s.value)]))]
@@ -66,7 +66,7 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
  * If both operands are mapped, the gather gets one more batch axis. If only one is, the batch is an ordinary axis of
  * it: one that is not indexed (operand), or one more axis of index vectors (indices).
  */
-export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
+export const gather: BatchRule<'gather'> = ([x, indices], params, { size }) => {
   const { axes, batchDims: n, mode } = params
   if (x.batched && indices.batched)
     return [mapped(ops.gather(x.value, indices.value, { axes: shift(axes), batchDims: n + 1, mode }))]
@@ -81,7 +81,7 @@ export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
 /** As `gather`. If the indices are not mapped, the batch is an axis of operand and updates that is not indexed. */
 export const scatter =
   (primitive: 'scatter' | 'scatterAdd'): BatchRule<'scatter' | 'scatterAdd'> =>
-  ([x, indices, updates], params: GatherParams, size) => {
+  ([x, indices, updates], params: GatherParams, { size }) => {
     const [operand, source] = [lead(x, size), lead(updates, size)]
     const { axes, batchDims: n } = params
     const shifted = { ...params, axes: shift(axes) }
@@ -96,7 +96,7 @@ export const scatter =
  * If the padding value is mapped: pads with zeros, then writes each example's value to the positions outside of its
  * operand.
  */
-export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], size) => {
+export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], { size }) => {
   const operand = lead(x, size)
   const amounts = [
     [0, ...low],

@@ -7,20 +7,20 @@ import type { Value } from '../program/value.js'
 import { lead, mapped } from './batching.js'
 import { allOf, either, scanParts, settle } from './masks.js'
 import type { Mask } from './masks.js'
-import type { Batched, BatchProgram, BatchRule } from './rules.js'
+import type { BatchAxis, Batched, BatchProgram, BatchRule } from './rules.js'
 
 const flags = (inputs: readonly Batched[]): boolean[] => inputs.map(x => x.batched)
 const values = (inputs: readonly Batched[]): Value[] => inputs.map(x => x.value)
 const zip = (outputs: readonly Value[], batched: Mask): Batched[] =>
   outputs.map((value, i) => ({ value, batched: batched[i] }))
 /** The initial carry, with a batch axis where the loop needs one. */
-const startOf = (carry: readonly Batched[], carried: Mask, size: number): Value[] =>
+const startOf = (carry: readonly Batched[], carried: Mask, { size }: BatchAxis): Value[] =>
   carry.map((c, i) => (carried[i] ? lead(c, size) : c.value))
 
 export const call =
   (batchProgram: BatchProgram): BatchRule<'call'> =>
-  (inputs, params, size) => {
-    const { program, batched } = batchProgram(params.program, size, flags(inputs))
+  (inputs, params, axis) => {
+    const { program, batched } = batchProgram(params.program, axis, flags(inputs))
     return zip(bind('call', values(inputs), { ...params, program }), batched)
   }
 
@@ -31,15 +31,15 @@ export const call =
  */
 export const composite =
   (batchProgram: BatchProgram): BatchRule<'composite'> =>
-  (inputs, { name, program, vjp, jvp }, size) => {
+  (inputs, { name, program, vjp, jvp }, axis) => {
     const batched = flags(inputs)
     const isCustom = vjp !== undefined || jvp !== undefined
-    const outputs = batchProgram(program, size, batched, isCustom ? allOf(program.outputs) : [])
+    const outputs = batchProgram(program, axis, batched, isCustom ? allOf(program.outputs) : [])
     const params = {
       name: `vmap(${name})`,
       program: outputs.program,
-      ...(vjp && { vjp: batchVjp(batchProgram, vjp, size, batched, program.outputs.length) }),
-      ...(jvp && { jvp: batchJvp(batchProgram, jvp, size, inputs) }),
+      ...(vjp && { vjp: batchVjp(batchProgram, vjp, axis, batched, program.outputs.length) }),
+      ...(jvp && { jvp: batchJvp(batchProgram, jvp, axis, inputs) }),
     }
     return zip(bind('composite', values(inputs), params), outputs.batched)
   }
@@ -47,21 +47,21 @@ export const composite =
 /**
  * The batched `jvp` program. A tangent is mapped if its input is. Captured inputs, which come last, have no tangents.
  */
-function batchJvp(batchProgram: BatchProgram, jvp: Program, size: number, inputs: readonly Batched[]): Program {
+function batchJvp(batchProgram: BatchProgram, jvp: Program, axis: BatchAxis, inputs: readonly Batched[]): Program {
   const floats = inputs.filter(x => isFloat(x.value.dtype)).slice(0, jvp.inputs.length - inputs.length)
-  return batchProgram(jvp, size, [...flags(inputs), ...flags(floats)], allOf(jvp.outputs)).program
+  return batchProgram(jvp, axis, [...flags(inputs), ...flags(floats)], allOf(jvp.outputs)).program
 }
 
 function batchVjp(
   batchProgram: BatchProgram,
   { forward, backward }: VjpPrograms,
-  size: number,
+  axis: BatchAxis,
   batched: Mask,
   numOutputs: number,
 ): VjpPrograms {
   const batchedForward = batchProgram(
     forward,
-    size,
+    axis,
     batched,
     forward.outputs.map((_, i) => i < numOutputs),
   )
@@ -71,7 +71,7 @@ function batchVjp(
     backward: batchBackward(
       batchProgram,
       backward,
-      size,
+      axis,
       [...residuals, ...allOf(forward.outputs.slice(0, numOutputs))],
       batched,
     ),
@@ -85,11 +85,11 @@ function batchVjp(
 function batchBackward(
   batchProgram: BatchProgram,
   backward: Program,
-  size: number,
+  axis: BatchAxis,
   inputs: Mask,
   operands: Mask,
 ): Program {
-  const { program } = batchProgram(backward, size, inputs, allOf(backward.outputs))
+  const { program } = batchProgram(backward, axis, inputs, allOf(backward.outputs))
   return traceClosed(
     program.inputs.map(v => v.aval),
     v => evalProgram(program, v).map((gradient, i) => (operands[i] ? gradient : ops.reduceSum(gradient, [0]))),
@@ -98,13 +98,13 @@ function batchBackward(
 
 export const linearCall =
   (batchProgram: BatchProgram): BatchRule<'linearCall'> =>
-  (inputs, { name, program, transpose, numResiduals }, size) => {
+  (inputs, { name, program, transpose, numResiduals }, axis) => {
     const batched = flags(inputs)
-    const outputs = batchProgram(program, size, batched, allOf(program.outputs))
+    const outputs = batchProgram(program, axis, batched, allOf(program.outputs))
     const backward = batchBackward(
       batchProgram,
       transpose,
-      size,
+      axis,
       [...batched.slice(0, numResiduals), ...allOf(program.outputs)],
       batched.slice(numResiduals),
     )
@@ -122,14 +122,14 @@ export const linearCall =
 /** A carry is mapped if its initial value is, or if the body makes it so: see `settle`. */
 export const scan =
   (batchProgram: BatchProgram): BatchRule<'scan'> =>
-  (inputs, params, size) => {
+  (inputs, params, axis) => {
     const { body, numCarry } = params
     const [consts, carry, xs] = scanParts(inputs, params)
     const { carried, program, batched } = settle(flags(carry), mask => {
-      const tried = batchProgram(body, size, [...flags(consts), ...mask, ...flags(xs)], mask)
+      const tried = batchProgram(body, axis, [...flags(consts), ...mask, ...flags(xs)], mask)
       return { ...tried, after: tried.batched.slice(0, numCarry) }
     })
-    const start = startOf(carry, carried, size)
+    const start = startOf(carry, carried, axis)
     const rows = xs.map(x => (x.batched ? ops.moveAxis(x.value, 0, 1) : x.value))
     const outputs = bind('scan', [...values(consts), ...start, ...rows], { ...params, body: program })
     return zip(outputs, batched).map((y, i) => (i >= numCarry && y.batched ? mapped(ops.moveAxis(y.value, 1, 0)) : y))
@@ -141,15 +141,15 @@ export const scan =
  */
 export const whileLoop =
   (batchProgram: BatchProgram): BatchRule<'while'> =>
-  (inputs, { condition, body, numConditionConsts: n, numBodyConsts: m }, size) => {
+  (inputs, { condition, body, numConditionConsts: n, numBodyConsts: m }, axis) => {
     const [conditionConsts, bodyConsts, carry] = [inputs.slice(0, n), inputs.slice(n, n + m), inputs.slice(n + m)]
     const { carried } = settle(flags(carry), mask => ({
-      after: either(mask, batchProgram(body, size, [...flags(bodyConsts), ...mask]).batched),
+      after: either(mask, batchProgram(body, axis, [...flags(bodyConsts), ...mask]).batched),
     }))
-    const test = batchProgram(condition, size, [...flags(conditionConsts), ...carried])
+    const test = batchProgram(condition, axis, [...flags(conditionConsts), ...carried])
     if (!test.batched[0]) {
-      const start = startOf(carry, carried, size)
-      const { program } = batchProgram(body, size, [...flags(bodyConsts), ...carried], carried)
+      const start = startOf(carry, carried, axis)
+      const { program } = batchProgram(body, axis, [...flags(bodyConsts), ...carried], carried)
       const outputs = bind('while', [...values(conditionConsts), ...values(bodyConsts), ...start], {
         condition: test.program,
         body: program,
@@ -159,8 +159,8 @@ export const whileLoop =
       return zip(outputs, carried)
     }
     const all = allOf(carry)
-    const each = batchProgram(condition, size, [...flags(conditionConsts), ...all], [true]).program
-    const step = batchProgram(body, size, [...flags(bodyConsts), ...all], all).program
+    const each = batchProgram(condition, axis, [...flags(conditionConsts), ...all], [true]).program
+    const step = batchProgram(body, axis, [...flags(bodyConsts), ...all], all).program
     const anyLeft = traceClosed(
       each.inputs.map(v => v.aval),
       v => [ops.reduceOr(evalProgram(each, v)[0], [0])],
@@ -176,7 +176,12 @@ export const whileLoop =
     })
     const outputs = bind(
       'while',
-      [...values(conditionConsts), ...values(conditionConsts), ...values(bodyConsts), ...carry.map(c => lead(c, size))],
+      [
+        ...values(conditionConsts),
+        ...values(conditionConsts),
+        ...values(bodyConsts),
+        ...carry.map(c => lead(c, axis.size)),
+      ],
       { condition: anyLeft, body: guarded, numConditionConsts: n, numBodyConsts: n + m },
     )
     return outputs.map(mapped)
@@ -187,14 +192,14 @@ export const whileLoop =
  */
 export const cond =
   (batchProgram: BatchProgram): BatchRule<'cond'> =>
-  ([index, ...operands], { branches }, size) => {
+  ([index, ...operands], { branches }, axis) => {
     if (!index.batched) {
-      const anyMapped = branches.map(b => batchProgram(b, size, flags(operands)).batched).reduce(either)
-      const programs = branches.map(b => batchProgram(b, size, flags(operands), anyMapped).program)
+      const anyMapped = branches.map(b => batchProgram(b, axis, flags(operands)).batched).reduce(either)
+      const programs = branches.map(b => batchProgram(b, axis, flags(operands), anyMapped).program)
       return zip(bind('cond', [index.value, ...values(operands)], { branches: programs }), anyMapped)
     }
     const results = branches.map(b =>
-      evalProgram(batchProgram(b, size, flags(operands), allOf(b.outputs)).program, values(operands)),
+      evalProgram(batchProgram(b, axis, flags(operands), allOf(b.outputs)).program, values(operands)),
     )
     // An index below 0 selects the first branch, one that is too large the last: `cond` clamps it likewise.
     return results[0].map((first, i) =>

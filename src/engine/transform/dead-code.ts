@@ -29,6 +29,7 @@ function reduce(eqn: Equation, used: readonly boolean[]): Equation {
   if (is(eqn, 'scan')) return reduceScan(eqn, used)
   if (is(eqn, 'cond')) return reduceCond(eqn, used)
   if (is(eqn, 'call')) return reduceCall(eqn, used)
+  if (is(eqn, 'shardMap')) return reduceShardMap(eqn, used)
   return eqn
 }
 
@@ -57,6 +58,22 @@ function reduceCall(eqn: Equation<'call'>, used: readonly boolean[]): Equation {
     inputs: select(eqn.inputs, needed),
     outputs: select(eqn.outputs, used),
   } as Equation
+}
+
+function reduceShardMap(eqn: Equation<'shardMap'>, used: readonly boolean[]): Equation {
+  const { params } = eqn
+  const { program, needed } = narrow(params.body, used)
+  return {
+    ...eqn,
+    params: {
+      mesh: params.mesh,
+      inSpecs: select(params.inSpecs, needed),
+      outSpecs: select(params.outSpecs, used),
+      body: withInputs(program, needed),
+    },
+    inputs: select(eqn.inputs, needed),
+    outputs: select(eqn.outputs, used),
+  } as unknown as Equation
 }
 
 function reduceCond(eqn: Equation<'cond'>, used: readonly boolean[]): Equation {

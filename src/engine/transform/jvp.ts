@@ -10,6 +10,7 @@ import type { Value } from '../program/value.js'
 import { compositeJvp } from './custom-vjp.js'
 import * as programs from './jvp-programs.js'
 import type { Duals, JvpRule, Tangent } from './rules.js'
+import { jvp as shardMapJvp } from './shard-map.js'
 
 /**
  * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product). Equations none of
@@ -287,6 +288,14 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   scan: programs.scan(jvpEval),
   while: programs.whileLoop(jvpEval),
   cond: programs.cond(jvpEval),
+  shardingConstraint: linear('shardingConstraint'),
+  shardMap: shardMapJvp(jvpEval),
+  psum: linear('psum'),
+  allGather: linear('allGather'),
+  reduceScatter: linear('reduceScatter'),
+  allToAll: linear('allToAll'),
+  ppermute: linear('ppermute'),
+  axisIndex: flat('axisIndex'),
 }
 
 /** x's elements at `positions` along one axis, as NumPy's take_along_axis. */

@@ -34,6 +34,12 @@ export type LinearPrimitive =
   | 'gather'
   | 'scatter'
   | 'scatterAdd'
+  | 'shardingConstraint'
+  | 'psum'
+  | 'allGather'
+  | 'reduceScatter'
+  | 'allToAll'
+  | 'ppermute'
 
 /** Whether an operand gets a cotangent. */
 export const isLinear = (o: LinearOperand): o is { linear: Aval } => 'linear' in o
@@ -168,6 +174,19 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
     isLinear(updates)
       ? ops.gather(ct, valueOf(indices), params.mode === 'drop' ? { ...params, mode: 'fill' } : params)
       : null,
+  ],
+  shardingConstraint: (ct, _, { sharding }) => [ops.shardingConstraint(ct, sharding)],
+  // Each device's operand is part of the sum on every device.
+  psum: (ct, _, { axes }) => [ops.psum(ct, axes)],
+  allGather: (ct, _, { axis, dim }) => [ops.reduceScatter(ct, axis, dim)],
+  reduceScatter: (ct, _, { axis, dim }) => [ops.allGather(ct, axis, dim)],
+  allToAll: (ct, _, { axis, splitDim, concatDim }) => [ops.allToAll(ct, axis, concatDim, splitDim)],
+  ppermute: (ct, _, { axis, permutation }) => [
+    ops.ppermute(
+      ct,
+      axis,
+      permutation.map(([from, to]) => [to, from]),
+    ),
   ],
 }
 

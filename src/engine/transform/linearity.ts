@@ -10,6 +10,7 @@ const opaque: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'cond',
   'linearCall',
   'scan',
+  'shardMap',
   'stopGradient',
   'while',
 ])

@@ -57,17 +57,23 @@ export interface Batched {
   batched: boolean
 }
 
-/** From operands, at least one of which is mapped over a batch of `size`, to outputs. */
+/** The axis of a batch: the number of examples, and the name by which collectives refer to it, if it has one. */
+export interface BatchAxis {
+  readonly size: number
+  readonly name?: string
+}
+
+/** From operands, at least one of which is mapped unless the equation names the axis, to outputs. */
 export type BatchRule<P extends PrimitiveName> = (
   inputs: readonly Batched[],
   params: PrimitiveParams[P],
-  size: number,
+  axis: BatchAxis,
 ) => Batched[]
 
 /** The type of `batchProgram` (vmap.ts). */
 export type BatchProgram = (
   program: Program,
-  size: number,
+  axis: BatchAxis,
   batched: readonly boolean[],
   alwaysMapped?: readonly boolean[],
 ) => { program: Program; batched: boolean[] }

@@ -5,6 +5,7 @@ import type { Atom, Equation } from '../program/program.js'
 import { liveEquations } from './dead-code.js'
 import { reject, select } from './masks.js'
 import type { Split, SplitEquation } from './rules.js'
+import { splitShardMap } from './shard-map.js'
 import { splitCall, splitCond, splitScan } from './split-programs.js'
 
 /**
@@ -48,6 +49,7 @@ function splitEquation(eqn: Equation, unknown: readonly boolean[]): SplitEquatio
   if (is(eqn, 'scan')) return splitScan(split, eqn, unknown)
   if (is(eqn, 'cond')) return splitCond(split, eqn, unknown)
   if (is(eqn, 'call')) return splitCall(split, eqn, unknown)
+  if (is(eqn, 'shardMap')) return splitShardMap(split, eqn, unknown)
   if (is(eqn, 'while')) {
     throw new SwitchyardError(
       `while(${eqn.inputs.map(a => formatAval(a.aval)).join(', ')}) has no reverse mode: ` +

@@ -10,6 +10,7 @@ import type { Value } from '../program/value.js'
 import { linearCallTranspose } from './custom-vjp.js'
 import { addGathered, avalOf, linearRules, valueOf } from './linear.js'
 import type { LinearPrimitive } from './linear.js'
+import { transpose as shardMapTranspose } from './shard-map.js'
 import * as programs from './transpose-programs.js'
 import type { Cotangent, LinearOperand, ProgramTransposeRule, TransposeRule } from './rules.js'
 
@@ -76,4 +77,5 @@ const programRules: { [P in PrimitiveName]?: ProgramTransposeRule<P> } = {
   call: programs.call(transposeEval),
   scan: programs.scan(transposeEval),
   cond: programs.cond(transposeEval),
+  shardMap: shardMapTranspose(transposeEval),
 }

@@ -1,31 +1,34 @@
+import { axisNamesOf } from '../program/axis-names.js'
 import * as ops from '../program/ops.js'
 import type { PrimitiveName, ReduceParams } from '../program/primitives.js'
 import { Lit } from '../program/program.js'
 import type { Atom, Program, Var } from '../program/program.js'
 import { bind, traceClosed } from '../program/trace.js'
 import { Literal } from '../program/value.js'
+import * as collectives from './batch-collectives.js'
 import * as indexing from './batch-indexing.js'
 import * as programs from './batch-programs.js'
 import { lead, mapped, shift, unmapped } from './batching.js'
-import type { Batched, BatchRule } from './rules.js'
+import type { BatchAxis, Batched, BatchRule } from './rules.js'
 
 /**
- * Applies a program to a batch of `size` examples. Equations without a mapped operand are applied once for all
- * examples.
+ * Applies a program to a batch of examples. Equations that have no mapped operand, and do not name the axis, are applied
+ * once for all examples.
  */
-export function batchEval(program: Program, size: number, inputs: readonly Batched[]): Batched[] {
+export function batchEval(program: Program, axis: BatchAxis, inputs: readonly Batched[]): Batched[] {
   const env = new Map<Var, Batched>()
   const read = (a: Atom): Batched => (a instanceof Lit ? unmapped(new Literal(a.value, a.aval.dtype)) : env.get(a)!)
   program.inputs.forEach((v, i) => env.set(v, inputs[i]))
   for (const eqn of program.equations) {
     const operands = eqn.inputs.map(read)
-    const outputs = operands.some(x => x.batched)
-      ? applyRule(eqn.primitive, operands, eqn.params, size)
-      : bind(
-          eqn.primitive,
-          operands.map(x => x.value),
-          eqn.params,
-        ).map(unmapped)
+    const outputs =
+      operands.some(x => x.batched) || (axis.name !== undefined && axisNamesOf(eqn).has(axis.name))
+        ? applyRule(eqn.primitive, operands, eqn.params, axis)
+        : bind(
+            eqn.primitive,
+            operands.map(x => x.value),
+            eqn.params,
+          ).map(unmapped)
     eqn.outputs.forEach((v, i) => env.set(v, outputs[i]))
   }
   return program.outputs.map(read)
@@ -33,8 +36,8 @@ export function batchEval(program: Program, size: number, inputs: readonly Batch
 
 const applyRule = <P extends PrimitiveName>(
   primitive: P,
-  ...[inputs, params, size]: Parameters<BatchRule<P>>
-): Batched[] => batchRules[primitive](inputs, params, size)
+  ...[inputs, params, axis]: Parameters<BatchRule<P>>
+): Batched[] => batchRules[primitive](inputs, params, axis)
 
 /**
  * The program for a batch: mapped inputs and outputs have the batch as axis 0. `batched` says which inputs are mapped
@@ -43,18 +46,20 @@ const applyRule = <P extends PrimitiveName>(
  */
 export function batchProgram(
   program: Program,
-  size: number,
+  axis: BatchAxis,
   batched: readonly boolean[],
   alwaysMapped: readonly boolean[] = [],
 ): { program: Program; batched: boolean[] } {
-  const types = program.inputs.map(({ aval }, i) => (batched[i] ? { ...aval, shape: [size, ...aval.shape] } : aval))
+  const types = program.inputs.map(({ aval }, i) =>
+    batched[i] ? { ...aval, shape: [axis.size, ...aval.shape] } : aval,
+  )
   let outBatched: boolean[] = []
   const result = traceClosed(types, inputs => {
     const outputs = batchEval(
       program,
-      size,
+      axis,
       inputs.map((value, i) => ({ value, batched: batched[i] })),
-    ).map((y, i) => (alwaysMapped[i] ? mapped(lead(y, size)) : y))
+    ).map((y, i) => (alwaysMapped[i] ? mapped(lead(y, axis.size)) : y))
     outBatched = outputs.map(y => y.batched)
     return outputs.map(y => y.value)
   })
@@ -64,7 +69,7 @@ export function batchProgram(
 /** Element-wise primitives: every operand gets the batch as axis 0, and the parameters stay as they are. */
 const pointwise =
   <P extends PrimitiveName>(primitive: P): BatchRule<P> =>
-  (inputs, params, size) =>
+  (inputs, params, { size }) =>
     bind(
       primitive,
       inputs.map(x => lead(x, size)),
@@ -125,12 +130,12 @@ const batchRules: { [P in PrimitiveName]: BatchRule<P> } = {
   gt: pointwise('gt'),
   ge: pointwise('ge'),
   select: pointwise('select'),
-  broadcastInDim: ([x], { shape, dims }, size) => [
+  broadcastInDim: ([x], { shape, dims }, { size }) => [
     mapped(ops.broadcastInDim(x.value, [size, ...shape], [0, ...shift(dims)])),
   ],
-  reshape: ([x], { shape }, size) => [mapped(ops.reshape(x.value, [size, ...shape]))],
+  reshape: ([x], { shape }, { size }) => [mapped(ops.reshape(x.value, [size, ...shape]))],
   transpose: ([x], { perm }) => [mapped(ops.transpose(x.value, [0, ...shift(perm)]))],
-  concatenate: (xs, { axis }, size) => [
+  concatenate: (xs, { axis }, { size }) => [
     mapped(
       ops.concatenate(
         xs.map(x => lead(x, size)),
@@ -139,7 +144,7 @@ const batchRules: { [P in PrimitiveName]: BatchRule<P> } = {
     ),
   ],
   pad: indexing.pad,
-  slice: ([x], { start, limit, strides }, size) => [
+  slice: ([x], { start, limit, strides }, { size }) => [
     mapped(ops.slice(x.value, [0, ...start], [size, ...limit], [1, ...strides])),
   ],
   rev: ([x], { axes }) => [mapped(ops.rev(x.value, shift(axes)))],
@@ -159,7 +164,7 @@ const batchRules: { [P in PrimitiveName]: BatchRule<P> } = {
   gather: indexing.gather,
   scatter: indexing.scatter('scatter'),
   scatterAdd: indexing.scatter('scatterAdd'),
-  sort: (xs, { axis }, size) =>
+  sort: (xs, { axis }, { size }) =>
     ops
       .sort(
         xs.map(x => lead(x, size)),
@@ -174,4 +179,12 @@ const batchRules: { [P in PrimitiveName]: BatchRule<P> } = {
   scan: programs.scan(batchProgram),
   while: programs.whileLoop(batchProgram),
   cond: programs.cond(batchProgram),
+  shardingConstraint: collectives.shardingConstraint,
+  shardMap: collectives.shardMap(batchProgram),
+  psum: collectives.psum,
+  allGather: collectives.allGather,
+  reduceScatter: collectives.reduceScatter,
+  allToAll: collectives.allToAll,
+  ppermute: collectives.ppermute,
+  axisIndex: collectives.axisIndex,
 }

@@ -11,14 +11,23 @@ import type { Operand, PrimitiveCases } from './case.js'
 import { cases } from './cases.js'
 
 /** Primitives that carry programs, or that are deliberately tested with some dtypes only. */
-const others: readonly PrimitiveName[] = ['call', 'composite', 'linearCall', 'scan', 'while', 'cond', 'threefry2x32']
+const others: readonly PrimitiveName[] = [
+  'call',
+  'composite',
+  'linearCall',
+  'scan',
+  'while',
+  'cond',
+  'shardMap',
+  'threefry2x32',
+]
 
 const avalOf = (x: Operand): Aval =>
   x instanceof Broadcast ? aval(avalOf(x.of).dtype, x.shape) : x instanceof Literal ? x.aval : aval(x.dtype, x.shape)
 
 describe('a dtype without conformance cases is refused by the shape rule', () => {
   const rest = Object.entries(cases).flatMap(([name, of]) => {
-    const primitive = name as PrimitiveName
+    const primitive = name as keyof typeof cases
     if (others.includes(primitive)) return []
     return everyDType.filter(d => !of.dtypes.includes(d)).map(dtype => ({ primitive, dtype }))
   })

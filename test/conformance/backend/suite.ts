@@ -78,7 +78,7 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
   }
 
   describe.each(Object.keys(cases) as PrimitiveName[])('%s', primitive => {
-    const of = cases[primitive] as PrimitiveCases
+    const of = cases[primitive as keyof typeof cases] as PrimitiveCases
     it.each(of.dtypes)('%s', async (dtype: DType) => {
       const list = of.cases(dtype)
       const broadcast = list.map(withBroadcastOperands).filter(c => c !== undefined)

@@ -163,7 +163,7 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
     const batched = c.inputs.map(i => i.batched)
     const inputs = c.inputs.map(i => inputOf(i, c.small, i.batched ? [BATCH] : []))
     const whole = program.outputs.map(() => true)
-    const mapped = batchProgram(program, BATCH, batched, whole).program
+    const mapped = batchProgram(program, { size: BATCH }, batched, whole).program
     const results = await compiled(mapped, inputs)
     compare(results, interpret(mapped, inputs), tolerances, mapped, inputs)
     for (let n = 0; n < BATCH; n++) {

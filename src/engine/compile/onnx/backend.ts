@@ -2,6 +2,7 @@ import { bytesOfType } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { StoredTensor } from '../../../base/stored-tensor.js'
 import { Program } from '../../program/program.js'
+import { onOneDevice } from '../../transform/expand-shard-map.js'
 import { simplify } from '../../transform/simplify.js'
 import type {
   Backend,
@@ -121,7 +122,7 @@ export class OnnxBackend implements Backend {
     program: Program,
     donated: readonly boolean[],
   ): { simple: Program; generated: Generated; segments: Segments; graph: GraphInfo } {
-    const simple = simplify(program)
+    const simple = simplify(onOneDevice(program))
     const generated = cutGenerated(simple, this.limits)
     const segments = { ...cutUpdate(generated.rest, donated, loopLimits), outputs: simple.outputs }
     return { simple, generated, segments, graph: toGraphInChunks(segments.main) }
@@ -133,7 +134,7 @@ export class OnnxBackend implements Backend {
     donated: readonly boolean[] = [],
     isSmall = false,
   ): Promise<CompiledWithWeights> {
-    const general = generalize(examples.map(program => toGraph(simplify(program))))
+    const general = generalize(examples.map(program => toGraph(simplify(onOneDevice(program)))))
     // No general graph can be made of the examples: each size gets its own session, which has no copies of the weights.
     if (!general) return this.eachSize(given, donated)
     const sources = await Promise.all(given.map(b => b && this.sourceOf(b)))

@@ -61,6 +61,11 @@ function lowerEquation<P extends PrimitiveName>(
   return results.map((y, i) => g.cast(y, outs[i].dtype))
 }
 
+/** `onOneDevice` has replaced the primitives about several devices. */
+const expandedBefore = (): never => {
+  throw new Error('a primitive about several devices in an ONNX graph')
+}
+
 /** The rule of every primitive. */
 const lowerings: { [P in PrimitiveName]: Lowering<P> } = {
   ...elementwiseRules,
@@ -91,4 +96,12 @@ const lowerings: { [P in PrimitiveName]: Lowering<P> } = {
   scan: control.scan,
   while: control.whileLoop,
   cond: control.cond,
+  shardingConstraint: expandedBefore,
+  shardMap: expandedBefore,
+  psum: expandedBefore,
+  allGather: expandedBefore,
+  reduceScatter: expandedBefore,
+  allToAll: expandedBefore,
+  ppermute: expandedBefore,
+  axisIndex: expandedBefore,
 }

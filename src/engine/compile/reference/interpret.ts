@@ -12,6 +12,7 @@ import type {
 } from '../../program/primitives.js'
 import type { Atom, PrimitiveParams, Program, Var } from '../../program/program.js'
 import { Lit } from '../../program/program.js'
+import { expandShardMap } from '../../transform/expand-shard-map.js'
 import { binaryRules, int64Binary, int64Unary, unaryRules } from './elementwise.js'
 import * as indexing from './indexing.js'
 import * as reduction from './reduce.js'
@@ -140,6 +141,11 @@ const whileLoop: Rule<'while'> = (inputs, { condition, body, numConditionConsts,
 const subprogram = (inputs: readonly HostTensor[], { program }: { program: Program }): HostTensor[] =>
   interpret(program, inputs)
 
+/** Collectives within a shardMap are gone once it is expanded, and lax does not let them be written elsewhere. */
+const outsideOfMesh = (): never => {
+  throw new Error('a collective outside of a shardMap')
+}
+
 const rules: { [P in PrimitiveName]: Rule<P> } = {
   ...table(unaryPrimitives, unary),
   ...table([...binaryPrimitives, ...comparePrimitives], binary),
@@ -183,4 +189,12 @@ const rules: { [P in PrimitiveName]: Rule<P> } = {
   while: whileLoop,
   cond: ([index, ...operands], { branches }) =>
     interpret(branches[Math.max(0, Math.min(Number(index.data[0]), branches.length - 1))], operands),
+  shardingConstraint: ([x]) => [x],
+  shardMap: (inputs, params) => interpret(expandShardMap(params), inputs),
+  psum: outsideOfMesh,
+  allGather: outsideOfMesh,
+  reduceScatter: outsideOfMesh,
+  allToAll: outsideOfMesh,
+  ppermute: outsideOfMesh,
+  axisIndex: outsideOfMesh,
 }
