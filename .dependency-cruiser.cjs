@@ -15,6 +15,7 @@ const layers = [
   'train',
   'verify',
   'config',
+  'plan',
   'open',
   'serve',
   'cli',

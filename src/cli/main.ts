@@ -24,6 +24,7 @@ import { inspectCommand } from './inspect/inspect.js'
 import { plotCommand } from './inspect/plot.js'
 import { pruneCommand } from './convert/prune.js'
 import { serveCommand } from './serve/serve.js'
+import { planCommand } from './plan/plan.js'
 import { resumeCommand } from './train/resume.js'
 import { trainCommand } from './train/train.js'
 import { upcycleCommand } from './convert/upcycle.js'
@@ -66,6 +67,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     distillCommand(),
     initCommand(),
     explainCommand(),
+    planCommand(),
     expertsCommand(),
     configCommand(),
     benchCommand(),

@@ -2,7 +2,7 @@ import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import { freeDiskSpace } from '../checkpoint/disk-space.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
-import { stackLayers } from '../model/config.js'
+import { stepElements } from './activations.js'
 import type { RunConfig } from './config.js'
 import { proposeSmaller } from './proposals.js'
 import type { StateBytes } from './state-bytes.js'
@@ -27,42 +27,19 @@ export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0
   const sums = config.train.accumulate > 1 ? params : 0
   const state = 2 * (params + optimizer + frozen) + copies * params + sums
   // A teacher's arrays are used where they were read.
-  return BASE_BYTES + saved + state + teacher + 4 * activationElements(config)
+  return BASE_BYTES + saved + state + teacher + activationBytes(config)
 }
 
-/**
- * How many arrays a step holds for each activation, attention score and logit: the value, its gradient and intermediate
- * results.
- */
-const COPIES = 1.5
-const SCORE_COPIES = 1.7
-const LOGIT_COPIES = 3.3
-/** A teacher's logits and log-probabilities, and those of the student for the comparison. */
-const TEACHER_LOGIT_COPIES = 4
-
-/** The elements of the values that one training step keeps for its backward pass, with their gradients. */
-function activationElements({ model, router, train, distill }: RunConfig): number {
-  const { dModel, dFf, numHeads, headDim, vocabSize } = model
-  const { inputLength, targetLength, remat } = train
-  const rows = train.rows / train.accumulate
-  const perToken = (tokens: number, width: number): number => COPIES * tokens * width
-  const attention = (queries: number, keys: number): number =>
-    perToken(rows * queries, 4 * numHeads * headDim + 3 * dModel) + SCORE_COPIES * rows * numHeads * queries * keys
-  const feedForward = (length: number, sparse: boolean): number =>
-    perToken(rows * length, 2 * dFf + 3 * dModel) * (sparse ? Math.max(1, router.trainCapacityFactor ?? 1) : 1)
-  const encoder = stackLayers(model, 'encoder').map(
-    ({ sparse }) => attention(inputLength, inputLength) + feedForward(inputLength, sparse),
-  )
-  const decoder = stackLayers(model, 'decoder').map(
-    ({ sparse }) =>
-      attention(targetLength, targetLength) + attention(targetLength, inputLength) + feedForward(targetLength, sparse),
-  )
-  const logits = (LOGIT_COPIES + (distill ? TEACHER_LOGIT_COPIES : 0)) * rows * targetLength * vocabSize
-  const sum = (layers: readonly number[]): number => layers.reduce((a, b) => a + b, 0)
-  if (!remat) return logits + sum([...encoder, ...decoder])
-  // With remat, only the inputs of the layers are kept, and one layer at a time has its activations.
-  const inputs = perToken(rows, encoder.length * inputLength + decoder.length * targetLength) * dModel
-  return logits + inputs + Math.max(...encoder, ...decoder)
+/** The float32 values of one part of a batch, with their gradients. */
+function activationBytes({ model, router, train, distill }: RunConfig): number {
+  const slotsPerToken = Math.max(1, router.trainCapacityFactor ?? 1)
+  const { activations, logits } = stepElements(model, {
+    ...train,
+    rows: train.rows / train.accumulate,
+    slotsPerToken: { encoder: slotsPerToken, decoder: slotsPerToken },
+    hasTeacher: distill !== null,
+  })
+  return 4 * (activations + logits)
 }
 
 /**

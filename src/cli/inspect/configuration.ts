@@ -1,18 +1,14 @@
 import { ConfigError } from '../../base/errors.js'
 import { formatTable } from '../../base/format.js'
-import { exists } from '../../checkpoint/atomic.js'
 import { overrideNewRun } from '../../config/overrides.js'
 import { publishedRecipe, publishedSource } from '../../config/recipes/published.js'
 import { recipes } from '../../config/recipes.js'
 import { differingSettings, explainSettings } from '../../config/sources.js'
-import { parseRunConfig, settingsOf } from '../../config/validate.js'
-import { openCheckpoint } from '../../train/checkpointing.js'
+import { settingsOf } from '../../config/validate.js'
 import type { RunConfig } from '../../train/config.js'
 import { readOrigin } from '../../train/run-origin.js'
 import type { RunOrigin } from '../../train/run-origin.js'
-import { readRunStart } from '../../train/run-start.js'
-import { findRun, isPath } from '../shared/find-run.js'
-import { findUserValues } from '../shared/user-config.js'
+import { configOfRun, isRunPath, recipeNamed } from '../shared/find-config.js'
 
 /** A table of every setting of a run or a recipe: its value, and where the value came from. */
 export async function explainConfig(name: string, set: readonly string[]): Promise<string> {
@@ -47,10 +43,6 @@ export async function diffConfigs(a: string, b: string): Promise<string> {
 /** For runs of versions that did not record it. */
 const unknownOrigin: RunOrigin = { base: 'not recorded', set: [] }
 
-/** The configuration of a built-in recipe, one of the user's, or a task. */
-const recipeNamed = async (name: string): Promise<RunConfig> =>
-  (await findRun(await findUserValues(), name, 'train')).config
-
 const recipeOfRun = (origin: RunOrigin | undefined): RunConfig | undefined => {
   const name = origin?.base.replace(/^recipe /, '')
   return name !== undefined && Object.hasOwn(recipes, name) ? recipes[name] : undefined
@@ -58,20 +50,6 @@ const recipeOfRun = (origin: RunOrigin | undefined): RunConfig | undefined => {
 
 const configNamed = async (name: string): Promise<RunConfig> =>
   publishedRecipe(name) ?? ((await isRunPath(name)) ? configOfRun(name) : recipeNamed(name))
-
-/** Whether a name is the path of a run: a folder, or a path of one that does not exist and is no recipe either. */
-const isRunPath = async (name: string): Promise<boolean> =>
-  (await exists(name)) || (isPath(name) && !(await findUserValues()).runNames.includes(name))
-
-/** The configuration of a run's latest checkpoint, or of a run that has none yet. */
-async function configOfRun(path: string): Promise<RunConfig> {
-  const start = await readRunStart(path)
-  const what = `the configuration in ${path}`
-  if (start !== undefined) return parseRunConfig(start.config, what)
-  const checkpoint = await openCheckpoint(path)
-  await checkpoint.close()
-  return parseRunConfig(checkpoint.config, what)
-}
 
 const table = (rows: readonly (readonly [path: string, value: unknown, source: string])[]): string =>
   formatTable([

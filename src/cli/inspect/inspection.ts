@@ -21,8 +21,9 @@ import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { generationSettings } from '../../model/generation-defaults.js'
 import { rangeOfHf } from '../../checkpoint/names/hf-generation.js'
 import { DEFAULT_NEW_TOKENS } from '../../infer/load.js'
-import { activeSize, countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
-import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
+import { forwardFlops } from '../../model/flops.js'
+import { countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
+import type { ParameterSpec } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
 import { findFolder, findShipped, isOnHub } from '../shared/find-folder.js'
 import { isPath } from '../shared/find-run.js'
@@ -205,30 +206,6 @@ function describeDefaults({ model: { generation = {} }, maxNewTokens }: Inspecte
 
 /** At most 60 characters of a value: models may suppress thousands of tokens. */
 const shortened = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 57)}...`)
-
-/**
- * FLOPs (multiplications and additions) of one token's forward pass through the weight matrices: two for each weight.
- * The keys and values of cross attention are computed for input tokens. Norms, biases and lookups are not counted.
- */
-export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; target: number } {
-  const tied = specs.some(ofDecoder) && !specs.some(({ role }) => role === 'outputProjection')
-  const flops = { input: 0, target: 0 }
-  for (const spec of specs) {
-    const { role, place } = spec
-    if (!matrixRoles.includes(role) || (role === 'embedding' && !(tied && place.stack !== 'encoder'))) continue
-    const ofEncoderOutput =
-      place.sublayer === 'crossAttention' && (place.projection === 'key' || place.projection === 'value')
-    flops[place.stack === 'encoder' || ofEncoderOutput ? 'input' : 'target'] += 2 * activeSize(spec)
-  }
-  return flops
-}
-
-const ofDecoder = ({ place }: ParameterSpec): boolean => place.stack === 'decoder'
-
-/**
- * Roles of the parameters that are factors of matrix products. The embedding is one where it also computes the logits.
- */
-const matrixRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel', 'router']
 
 /**
  * The parameters by part and layer. Layers of a stack with equal parameters are listed once: `encoder/layers_1,3,5`.
