@@ -7,7 +7,7 @@ import type { BatchSize } from './slots.js'
 
 type PerToken = ReturnType<typeof forwardFlops>
 
-/** The operations of one token's forward pass: in layers without their experts, in one expert a layer, and for logits. */
+/** The operations of one token's forward pass: outside of experts, in one expert a layer, and for logits. */
 export interface TokenFlops {
   readonly dense: PerToken
   readonly expert: PerToken

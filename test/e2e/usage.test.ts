@@ -38,6 +38,9 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--resume', 'runs/g2p'], 'the folder from the run itself: leave them out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['config', 'explain', 'g3p'], 'did you mean g2p?'],
+    [['plan', 'switch-c-204'], 'did you mean switch-c-2048?'],
+    [['plan', 'g2p', '--device', 'a101'], 'there is no kind of device "a101"; did you mean h100?'],
+    [['plan', 'g2p', '--interconnect', '3'], 'expected bytes per second with their unit, such as 100GB/s'],
     [['finetune', 'g2p'], 'give --data with a file of your own, or --task with a task'],
     [['finetune', 'g2p', '--data', 'pairs.tsv', '--set', 'train.lora.rnk=2'], 'did you mean train.lora.rank?'],
     [['finetune', 'g2p', '--task', 'poss'], 'did you mean pos?'],
@@ -102,6 +105,20 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
   })
 })
 
+it('plan prints a mesh that fits, its assumptions and its error, or all of that as JSON', async () => {
+  const { code, stdout } = await cli.run('plan', 'switch-c-2048', '--devices', '1024')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(
+    /^switch-c-2048: 1,571,327,875,360 parameters, on 1,024 h100\n.*\nbest mesh: expert=512,tensor=2\n.*\n {2}together +[\d.]+ GiB\n.*\na step: \d+ ms .*\nassumptions:\n.*\nerror: .*\(docs\/plan.md\)\n$/s,
+  )
+  const json = await cli.run('plan', 'g2p', '--devices', '4', '--memory', '1GB', '--interconnect', '1GB/s', '--json')
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    name: 'g2p',
+    device: { memory: 1e9, links: { kind: 'flat', bandwidth: 1e9 } },
+    best: { memory: { parameters: expect.any(Number) } },
+  })
+})
+
 describe('failures end with code 1', () => {
   it.each<[string[], string | RegExp]>([
     [['verify', 'g2p'], "g2p: these weights are in Switchyard's format and have no reference values"],
@@ -132,6 +149,10 @@ describe('failures end with code 1', () => {
     [['eval', '.'], ".: there is no run in this folder; a run's folder was expected, such as runs/g2p"],
     [['inspect', 'nosuch'], 'there is no preset, recipe, task or folder nosuch'],
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
+    [['plan', 'runs/none'], 'runs/none: there is no such folder'],
+    [['plan', 'bad.tsv'], 'bad.tsv: this is not JSON'],
+    [['plan', '.'], '.: there is no model in this folder'],
+    [['plan', 'switch-xxl-128', '--devices', '8'], 'Devices of 573.92 GiB would fit, or 128 of these devices'],
     ...[
       'infer bad.tsv x',
       'inspect bad.tsv',
