@@ -35,11 +35,16 @@ export type { TensorTree } from './engine/api/tracing.js'
 // Several devices
 export { Mesh, NamedSharding, P, PartitionSpec } from './engine/program/sharding.js'
 export type { MeshAxis, SpecEntry } from './engine/program/sharding.js'
+export { devicePut, withShardingConstraint } from './engine/api/mesh.js'
+export type { PartialShardingTree, ShardingTree } from './engine/api/mesh.js'
+export { shardMap } from './engine/api/shard-map.js'
+export type { ShardMapOptions, SpecTree } from './engine/api/shard-map.js'
+export type { PrefixTree } from './engine/api/prefix-tree.js'
 
 // Backends
 export { setBackend } from './engine/api/engine.js'
 export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'
-export type { ExecutableStats, Partition, ProgramsAtSizes, ArrayShard } from './engine/compile/backend.js'
+export type { ArrayShard, ExecutableStats, Partition, ProgramsAtSizes } from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
 export type { GraphInfo, InputPart, Weight } from './engine/compile/onnx/proto.js'

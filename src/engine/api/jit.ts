@@ -2,10 +2,14 @@ import { SwitchyardError } from '../../base/errors.js'
 import { Lru } from '../../base/lru.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
+import { axesInScope } from '../program/axis-names.js'
 import type { Program } from '../program/program.js'
+import type { NamedSharding } from '../program/sharding.js'
 import { bind, isTracing } from '../program/trace.js'
 import { checkFunction, readOptions } from './arguments.js'
 import { defaultEngine } from './engine.js'
+import { constrained, partitionFor, spreadShardings } from './mesh.js'
+import type { PartialShardingTree } from './mesh.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
@@ -16,6 +20,13 @@ export interface JitOptions {
   donate?: readonly number[]
   /** Positions of static arguments: any values, not arrays. The function is traced again for each different value. */
   static?: readonly number[]
+  /**
+   * How the arguments are laid out over a mesh of devices: a layout for all, or a list with a layout (or a tree of
+   * layouts) for each argument. null: as the arrays are. Arrays that are laid out otherwise are moved.
+   */
+  inShardings?: PartialShardingTree
+  /** How the results are laid out. null: as the compiler chooses. */
+  outShardings?: PartialShardingTree
   /** Called with each traced program, before it is compiled: to count its operations, for example. */
   onTrace?: (program: Program) => void
 }
@@ -31,35 +42,57 @@ export function jit<A extends unknown[], R extends TensorTree>(
   f: (...args: A) => R,
   options: JitOptions = {},
 ): (...args: A) => R {
-  const { donate = [], static: fixed = [], onTrace } = readOptions('jit', options, ['donate', 'static', 'onTrace'])
+  const {
+    donate = [],
+    static: fixed = [],
+    inShardings = null,
+    outShardings = null,
+    onTrace,
+  } = readOptions('jit', options, ['donate', 'static', 'inShardings', 'outShardings', 'onTrace'])
   checkFunction(f, 'jit: the function')
-  const cache = new Lru<string, TracedFunction>(MAX_TRACES)
+  const cache = new Lru<string, Laid>(MAX_TRACES)
   const name = f.name || 'f'
   return (...args) => {
     const dynamic = args.map((arg, i) => (fixed.includes(i) ? null : (arg as TensorTree)))
     const { values, def } = flattenArgs(dynamic, 'jit')
-    const key = [treeKey(def), ...values.map(v => formatAval(v.aval)), ...fixed.map(i => staticKey(args[i]))].join(' ')
+    const types = values.map(v => formatAval(v.aval))
+    const key = [axesInScope(), treeKey(def), ...types, ...fixed.map(i => staticKey(args[i]))].join(' ')
     let traced = cache.get(key)
     if (!traced) {
-      traced = traceTree(
+      const found = traceTree(
         (...arrays: TensorTree[]) => f(...(arrays.map((a, i) => (fixed.includes(i) ? args[i] : a)) as A)),
         def,
         values,
         'jit',
         name,
       )
+      traced = {
+        ...found,
+        inLayouts: spreadShardings(inShardings, def, 'jit: inShardings'),
+        outLayouts: spreadShardings(outShardings, found.outputDef, 'jit: outShardings'),
+      }
       onTrace?.(traced.program)
       // A program that captured a tracer of an enclosing function is valid only while that function is traced: not
       // cached.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)
     }
-    const { program, captured, outputDef } = traced
+    const { program, captured, outputDef, inLayouts, outLayouts } = traced
+    if (isTracing()) {
+      const inputs = [...constrained(values, inLayouts), ...captured]
+      return rebuild<R>(outputDef, constrained(bind('call', inputs, { name, program, remat: false }), outLayouts))
+    }
     const inputs = [...values, ...captured]
-    if (isTracing()) return rebuild<R>(outputDef, bind('call', inputs, { name, program, remat: false }))
     const donated = dynamic.flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i)))
     const engine = inputs.find(v => v.evaluator !== null)?.evaluator ?? defaultEngine()
-    return rebuild<R>(outputDef, engine.run(program, inputs, donated, name))
+    const partition = partitionFor([...inLayouts, ...captured.map(() => null)], outLayouts)
+    return rebuild<R>(outputDef, engine.run(program, inputs, donated, name, partition))
   }
+}
+
+/** A traced function, and how its arguments and results are to be laid out over a mesh. */
+interface Laid extends TracedFunction {
+  readonly inLayouts: readonly (NamedSharding | null)[]
+  readonly outLayouts: readonly (NamedSharding | null)[]
 }
 
 const identities = new WeakMap<object, number>()

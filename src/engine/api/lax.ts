@@ -86,6 +86,20 @@ export {
 export type { CumulativeOptions } from './lax/reductions.js'
 export { dotGeneral, gather, scatter, scatterAdd, sort, threefry2x32, topK } from './lax/indexing.js'
 export type { SortOptions } from './lax/indexing.js'
+export {
+  allGather,
+  allToAll,
+  axisIndex,
+  axisSize,
+  pmax,
+  pmean,
+  pmin,
+  ppermute,
+  psum,
+  psumScatter,
+  reduceScatter,
+} from './lax/collectives.js'
+export type { AllGatherOptions, AxisName, ScatterOptions, TiledOptions } from './lax/collectives.js'
 export { associativeScan } from './lax/associative-scan.js'
 export { cond, foriLoop, map, scan, switchBranch, whileLoop } from './lax/control-flow.js'
 export type { ScanOptions } from './lax/control-flow.js'

@@ -7,6 +7,7 @@ import type { StoredTensor } from '../../base/stored-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
+import type { NamedSharding } from '../program/sharding.js'
 import { failRead, isTracing, refuseRead, Tracer } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
@@ -81,6 +82,11 @@ export class Tensor {
    */
   data(): Promise<HostTensor> {
     return readAs(this, view => ({ ...view, data: view.data.slice() }))
+  }
+
+  /** How the array is laid out over a mesh of devices, once that is known; null if it is on one device. */
+  async sharding(): Promise<NamedSharding | null> {
+    return this.value instanceof Concrete ? this.value.sharding : null
   }
 
   /** The elements as JS numbers, in row-major order. */

@@ -1,11 +1,13 @@
 import { readOptions } from './arguments.js'
 import { check } from '../../base/errors.js'
 import { pathsOf } from '../../base/pytree.js'
-import type { TreeDef } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
+import { withAxes } from '../program/axis-names.js'
 import * as ops from '../program/ops.js'
 import { mapped, unmapped } from '../transform/batching.js'
 import { batchEval } from '../transform/vmap.js'
+import { spreadPrefix } from './prefix-tree.js'
+import type { PrefixTree } from './prefix-tree.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
@@ -13,23 +15,26 @@ import type { TensorTree } from './tracing.js'
  * The mapped axis of each array; null for an array that is not mapped. A number or null for a subtree holds for all its
  * arrays.
  */
-export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree }
+export type AxisTree = PrefixTree<number | null>
+
+const isAxis = (x: unknown): x is number | null => typeof x === 'number' || x === null
 
 /**
  * Turns a function of one example into a function of a batch, without a loop. `in` is the batch axis of the arguments:
  * one axis for all, or a list with an axis (or a tree of axes) for each; null for an argument that all examples share.
- * `out` is the batch axis of the outputs. Both default to 0 and may be negative. Throws a ShapeError when the mapped
- * axes have different lengths.
+ * `out` is the batch axis of the outputs. Both default to 0 and may be negative. `axisName` names the axis, so that `f`
+ * can use collectives along it, such as `lax.psum(x, 'batch')`: the sum over all examples. Throws a ShapeError when the
+ * mapped axes have different lengths.
  */
 export function vmap<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
-  options: { in?: AxisTree; out?: AxisTree } = {},
+  options: { in?: AxisTree; out?: AxisTree; axisName?: string } = {},
 ): (...args: A) => R {
-  const { in: inAxes = 0, out: outAxes = 0 } = readOptions('vmap', options, ['in', 'out'])
+  const { in: inAxes = 0, out: outAxes = 0, axisName: name } = readOptions('vmap', options, ['in', 'out', 'axisName'])
   return (...args) => {
     const { values, def } = flattenArgs(args, 'vmap')
     const paths = pathsOf(def)
-    const axes = spread(inAxes, def, 'in').map((axis, i) =>
+    const axes = spreadPrefix(inAxes, def, isAxis, 'vmap: `in`').map((axis, i) =>
       axis === null
         ? null
         : normalize(axis, values[i].ndim, () => `vmap: argument ${paths[i]}, ${formatAval(values[i].aval)},`),
@@ -46,10 +51,13 @@ export function vmap<A extends TensorTree[], R extends TensorTree>(
           .join('; ')}`,
     )
     const example = values.map((v, i) => ({ dtype: v.dtype, shape: v.shape.filter((_, axis) => axis !== axes[i]) }))
-    const { program, captured, outputDef } = traceTree(f, def, example, 'vmap')
+    const axis = { size: sizes[0], ...(name !== undefined && { name }) }
+    const { program, captured, outputDef } = withAxes(name === undefined ? [] : [{ name, size: axis.size }], () =>
+      traceTree(f, def, example, 'vmap'),
+    )
     const leading = values.map((v, i) => (axes[i] === null ? unmapped(v) : mapped(ops.moveAxis(v, axes[i], 0))))
-    const outputs = batchEval(program, { size: sizes[0] }, [...leading, ...captured.map(unmapped)])
-    const places = spread(outAxes, outputDef, 'out')
+    const outputs = batchEval(program, axis, [...leading, ...captured.map(unmapped)])
+    const places = spreadPrefix(outAxes, outputDef, isAxis, 'vmap: `out`')
     return rebuild<R>(
       outputDef,
       outputs.map(({ value, batched }, i) => {
@@ -78,18 +86,4 @@ export function vmap<A extends TensorTree[], R extends TensorTree>(
 function normalize(axis: number, ndim: number, what: () => string): number {
   check(Number.isInteger(axis) && axis >= -ndim && axis < ndim, () => `${what()} has no axis ${axis}`)
   return axis < 0 ? axis + ndim : axis
-}
-
-/** The axis of each leaf of a structure. */
-function spread(axes: AxisTree, def: TreeDef, option: string): (number | null)[] {
-  if (typeof axes === 'number' || axes === null) return pathsOf(def).map(() => axes)
-  const wrong = (): string => `vmap: \`${option}\` does not have the structure of what it maps`
-  if (def.kind === 'list') {
-    check(Array.isArray(axes) && axes.length === def.items.length, wrong)
-    return def.items.flatMap((item, i) => spread((axes as readonly AxisTree[])[i], item, option))
-  }
-  check(def.kind === 'dict' && def.keys.every(key => key in axes), wrong)
-  return def.items.flatMap((item, i) =>
-    spread((axes as { readonly [key: string]: AxisTree })[def.keys[i]], item, option),
-  )
 }

@@ -2,7 +2,9 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import type { StoredTensor } from '../../base/stored-tensor.js'
 import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
-import type { Mesh, NamedSharding, PartitionSpec } from '../program/sharding.js'
+import type { NamedSharding, Partition } from '../program/sharding.js'
+
+export type { Partition }
 
 /** A part of an array. */
 export interface ArrayShard {
@@ -88,15 +90,6 @@ export interface Compilation {
   /** The nodes of the backend's own graph: the operation's name, and the node as a line of text. */
   readonly nodes: readonly { readonly operation: string; readonly text: string }[]
   readonly stats: ExecutableStats
-}
-
-/** How a program is partitioned over the devices of a mesh. Every device runs it, on its parts of the arrays. */
-export interface Partition {
-  readonly mesh: Mesh
-  /** Which part of each input a device gets. null: all of it. */
-  readonly inputs: readonly (PartitionSpec | null)[]
-  /** Which part of each result a device keeps. null: the backend chooses (see `Executable.shardings`). */
-  readonly outputs: readonly (PartitionSpec | null)[]
 }
 
 /** Compiles programs. The engine uses backends through this interface only. */

@@ -11,10 +11,12 @@ import { Program, Var } from '../program/program.js'
 import { leaked, Tracer } from '../program/trace.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
-import type { Backend, Buffer, Executable, ProgramsAtSizes } from './backend.js'
+import type { NamedSharding } from '../program/sharding.js'
+import type { Backend, Buffer, Executable, Partition, ProgramsAtSizes } from './backend.js'
 import { compilePaged } from './paged/compile-paged.js'
 import { PagedBuffer } from './paged/paged-buffer.js'
 import type { Pages } from './paged/pages.js'
+import { checkDevices, meshOf, partitionKey, partitionOf } from './partition.js'
 
 /** An array that is computed, or is being computed: a future of a backend's buffer. */
 export class Concrete extends Value {
@@ -30,11 +32,14 @@ export class Concrete extends Value {
     future: Promise<Buffer>,
     /** The buffer of an array whose data is not in memory. */
     readonly paged: PagedBuffer | null = null,
+    /** How the array is laid out over a mesh of devices, once that is known; null for an array on one device. */
+    readonly sharding: Promise<NamedSharding | null> | null = null,
   ) {
     super()
     this.future = future
     // A failed computation is an error for those who read the array, not an unhandled rejection.
     future.catch(() => undefined)
+    sharding?.catch(() => undefined)
   }
 
   /** The buffer, once computed. Throws a SwitchyardError when it was donated. */
@@ -138,6 +143,13 @@ export class Engine implements Evaluator {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
   }
 
+  /** The array on a mesh of devices, each of which gets its part. */
+  putOnMesh({ dtype, shape }: Aval, tensor: Promise<HostTensor>, sharding: NamedSharding): Concrete {
+    checkDevices(this.backend, sharding.mesh)
+    const buffer = tensor.then(t => this.backend.put(t, sharding))
+    return new Concrete({ dtype, shape }, this, buffer, null, Promise.resolve(sharding))
+  }
+
   /** An array whose data is in a file. It is read when a program needs it in memory. */
   putStored(tensor: StoredTensor): Concrete {
     const { backend } = this
@@ -163,26 +175,50 @@ export class Engine implements Evaluator {
     const results = outputs.map(a => new Var(a))
     const eqn = { primitive, inputs: vars, params, outputs: results } as unknown as Equation
     const program = new Program(vars, [eqn], results)
+    if (isOnMesh(program, inputs)) return this.runOnMesh(program, inputs, [], primitive, null)
     return this.start(this.compileText(program.toString(), program), outputs, inputs, [], primitive)
   }
 
   /**
    * Runs a program; returns futures at once. Donated inputs may not be used again. `name`: the function's name, for
-   * errors.
+   * errors. `partition`: the mesh and the layouts that its inputs and results must have.
    */
-  run(program: Program, inputs: readonly Value[], donated: readonly boolean[] = [], name = 'a program'): Concrete[] {
+  run(
+    program: Program,
+    inputs: readonly Value[],
+    donated: readonly boolean[] = [],
+    name = 'a program',
+    partition: Partition | null = null,
+  ): Concrete[] {
+    if (partition || isOnMesh(program, inputs)) return this.runOnMesh(program, inputs, donated, name, partition)
     const types = program.outputs.map(o => o.aval)
     return this.start(this.compile(program, donated), types, inputs, donated, name)
   }
 
+  /** As `run`. What to compile depends on how the inputs are laid out, which may only be known later. */
+  private runOnMesh(
+    program: Program,
+    inputs: readonly Value[],
+    donated: readonly boolean[],
+    name: string,
+    given: Partition | null,
+  ): Concrete[] {
+    if (given) checkDevices(this.backend, given.mesh)
+    const types = program.outputs.map(o => o.aval)
+    const executable = Promise.all(inputs.map(x => (x instanceof Concrete ? x.sharding : null))).then(shardings =>
+      this.compile(program, donated, partitionOf(this.backend, program, given, shardings)),
+    )
+    return this.start(executable, types, inputs, donated, name, i => executable.then(e => e.shardings?.[i] ?? null))
+  }
+
   /** The executable of a program. A program that equals an earlier one is not compiled again. */
-  compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const mask = donated.map(Number).join('')
+  compile(program: Program, donated: readonly boolean[] = [], partition: Partition | null = null): Promise<Executable> {
+    const mask = donated.map(Number).join('') + (partition ? ` ${partitionKey(partition)}` : '')
     let versions = this.keys.get(program)
     if (!versions) this.keys.set(program, (versions = new Map()))
     let key = versions.get(mask)
     if (key === undefined) versions.set(mask, (key = `${mask} ${program}`))
-    return this.compileText(key, program, donated)
+    return this.compileText(key, program, donated, partition)
   }
 
   /**
@@ -217,10 +253,15 @@ export class Engine implements Evaluator {
     }
   }
 
-  private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
+  private compileText(
+    key: string,
+    program: Program,
+    donated: readonly boolean[] = [],
+    partition: Partition | null = null,
+  ): Promise<Executable> {
     const existing = this.byText.get(key)
     if (existing) return existing
-    const executable = this.compileNew(key, program, donated)
+    const executable = this.compileNew(key, program, donated, partition)
     this.byText.set(key, executable)
     return executable
   }
@@ -233,8 +274,13 @@ export class Engine implements Evaluator {
       .catch(() => undefined)
   }
 
-  private compileNew(key: string, program: Program, donated: readonly boolean[]): Promise<Executable> {
-    const executable = this.backend.compile(program, donated)
+  private compileNew(
+    key: string,
+    program: Program,
+    donated: readonly boolean[],
+    partition: Partition | null,
+  ): Promise<Executable> {
+    const executable = this.backend.compile(program, donated, partition ?? undefined)
     // A failed compilation, perhaps for lack of memory, is not cached, so that it can be tried again.
     executable.catch(() => {
       if (this.byText.peek(key) === executable) this.byText.delete(key)
@@ -249,6 +295,7 @@ export class Engine implements Evaluator {
     inputs: readonly Value[],
     donated: readonly boolean[],
     name: string,
+    shardingOf?: (output: number) => Promise<NamedSharding | null>,
   ): Concrete[] {
     checkDonatedOnce(inputs, donated, name)
     // All inputs are checked before any is donated.
@@ -279,6 +326,8 @@ export class Engine implements Evaluator {
           type,
           this,
           results.then(r => r[i]),
+          null,
+          shardingOf?.(i),
         ),
     )
   }
@@ -291,6 +340,10 @@ export class Engine implements Evaluator {
     throw new Error(`expected a concrete array, got ${formatAval(x.aval)}`)
   }
 }
+
+/** Whether a program, or one of its inputs, is on a mesh of devices. */
+const isOnMesh = (program: Program, inputs: readonly Value[]): boolean =>
+  inputs.some(x => x instanceof Concrete && x.sharding !== null) || meshOf(program) !== null
 
 /** Throws a SwitchyardError if an array that is donated is also another input. */
 function checkDonatedOnce(inputs: readonly Value[], donated: readonly boolean[], name: string): void {

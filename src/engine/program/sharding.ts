@@ -95,6 +95,15 @@ export class NamedSharding {
   }
 }
 
+/** How a program is partitioned over the devices of a mesh. Every device runs it, on its parts of the arrays. */
+export interface Partition {
+  readonly mesh: Mesh
+  /** Which part of each input a device gets. null: all of it. */
+  readonly inputs: readonly (PartitionSpec | null)[]
+  /** Which part of each result a device keeps. null: the backend chooses (see `Executable.shardings` in compile/backend.ts). */
+  readonly outputs: readonly (PartitionSpec | null)[]
+}
+
 export const sameMesh = (a: Mesh, b: Mesh): boolean => a === b || String(a) === String(b)
 export const sameSharding = (a: NamedSharding, b: NamedSharding): boolean =>
   sameMesh(a.mesh, b.mesh) && String(a.spec) === String(b.spec)

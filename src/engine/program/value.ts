@@ -3,6 +3,7 @@ import { sizeOf } from '../../base/host-tensor.js'
 import type { Aval } from './aval.js'
 import type { PrimitiveName } from './primitives.js'
 import type { PrimitiveParams, Program } from './program.js'
+import type { Partition } from './sharding.js'
 
 /** Computes on concrete values. `bind` calls it outside of tracing; the compile layer's `Engine` implements it. */
 export interface Evaluator {
@@ -13,8 +14,17 @@ export interface Evaluator {
     params: PrimitiveParams[P],
     outputs: readonly Aval[],
   ): Value[]
-  /** Runs a program. The results may take the memory of donated inputs. `name`: the function's, for errors. */
-  run(program: Program, inputs: readonly Value[], donated?: readonly boolean[], name?: string): Value[]
+  /**
+   * Runs a program. The results may take the memory of donated inputs. `name`: the function's, for errors. `partition`:
+   * over which mesh, and with which layouts, it runs on several devices.
+   */
+  run(
+    program: Program,
+    inputs: readonly Value[],
+    donated?: readonly boolean[],
+    name?: string,
+    partition?: Partition | null,
+  ): Value[]
 }
 
 /** Anything a primitive can be applied to: a tracer, a literal, or a concrete array. */

@@ -1,0 +1,84 @@
+/** Arrays on several devices: how they are laid out, and where the compiler is told. */
+import { Concrete } from '../compile/engine.js'
+import { Program, Var } from '../program/program.js'
+import * as ops from '../program/ops.js'
+import { NamedSharding, shardShape } from '../program/sharding.js'
+import type { Partition } from '../program/sharding.js'
+import { isTracing } from '../program/trace.js'
+import type { Value } from '../program/value.js'
+import { check } from '../../base/errors.js'
+import type { TreeDef } from '../../base/pytree.js'
+import { defaultEngine } from './engine.js'
+import { spreadPrefix } from './prefix-tree.js'
+import type { PrefixTree } from './prefix-tree.js'
+import { Tensor, hostView } from './tensor.js'
+import { flattenArgs, rebuild } from './tracing.js'
+import type { TensorTree } from './tracing.js'
+
+/** The layout of each array of a tree. A layout for a subtree holds for all its arrays. */
+export type ShardingTree = PrefixTree<NamedSharding>
+
+/** As ShardingTree; null for arrays whose layout is not given. */
+export type PartialShardingTree = PrefixTree<NamedSharding | null>
+
+const isSharding = (x: unknown): x is NamedSharding => x instanceof NamedSharding
+
+/** The layout of each leaf of a structure; null where none is given. `what`: the option, for errors. */
+export const spreadShardings = (tree: PartialShardingTree, def: TreeDef, what: string): (NamedSharding | null)[] =>
+  spreadPrefix(tree, def, (x): x is NamedSharding | null => x === null || isSharding(x), what)
+
+/**
+ * Arrays on the devices of a mesh, laid out as `shardings` says: `devicePut(x, new NamedSharding(mesh, P('data')))`.
+ * Throws a SwitchyardError if the backend has fewer devices than the mesh, or an array cannot be split evenly. In a
+ * traced function it is `withShardingConstraint`.
+ */
+export function devicePut<T extends TensorTree>(x: T, shardings: ShardingTree): T {
+  if (isTracing()) return withShardingConstraint(x, shardings)
+  const { values, def } = flattenArgs([x], 'devicePut')
+  const layouts = spreadPrefix([shardings], def, isSharding, 'devicePut: shardings')
+  return rebuild<[T]>(
+    def,
+    values.map((v, i) => putOn(v, layouts[i])),
+  )[0]
+}
+
+function putOn(x: Value, sharding: NamedSharding): Value {
+  shardShape(x.shape, sharding)
+  const engine = x instanceof Concrete ? x.evaluator : defaultEngine()
+  if (!(x instanceof Concrete) || x.sharding === null)
+    return engine.putOnMesh(x.aval, hostView(new Tensor(x)), sharding)
+  // The devices themselves move the parts of an array that is on a mesh.
+  const v = new Var(x.aval)
+  const { mesh, spec } = sharding
+  return engine.run(new Program([v], [], [v]), [x], [], 'devicePut', { mesh, inputs: [null], outputs: [spec] })[0]
+}
+
+/**
+ * The arrays themselves, which the compiler lays out over the devices as `shardings` says at this point of a jitted
+ * function. Results do not depend on it, only where they are computed. On one device it does nothing.
+ */
+export function withShardingConstraint<T extends TensorTree>(x: T, shardings: ShardingTree): T {
+  const { values, def } = flattenArgs([x], 'withShardingConstraint')
+  const layouts = spreadPrefix([shardings], def, isSharding, 'withShardingConstraint: shardings')
+  return rebuild<[T]>(
+    def,
+    values.map((v, i) => ops.shardingConstraint(v, layouts[i])),
+  )[0]
+}
+
+/** The values with sharding constraints, where a layout is given. */
+export const constrained = (values: readonly Value[], layouts: readonly (NamedSharding | null)[]): Value[] =>
+  values.map((v, i) => (layouts[i] ? ops.shardingConstraint(v, layouts[i]) : v))
+
+/** The partition of a program with these layouts of inputs and results; null if none is given. */
+export function partitionFor(
+  inputs: readonly (NamedSharding | null)[],
+  outputs: readonly (NamedSharding | null)[],
+): Partition | null {
+  const given = [...inputs, ...outputs].filter(s => s !== null)
+  if (given.length === 0) return null
+  const [{ mesh }] = given
+  const other = given.find(s => String(s.mesh) !== String(mesh))
+  check(other === undefined, () => `jit: one function runs on one mesh, not on ${mesh} and ${other!.mesh}`)
+  return { mesh, inputs: inputs.map(s => s?.spec ?? null), outputs: outputs.map(s => s?.spec ?? null) }
+}

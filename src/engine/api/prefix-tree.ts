@@ -1,0 +1,28 @@
+import { check } from '../../base/errors.js'
+import { pathsOf } from '../../base/pytree.js'
+import type { TreeDef } from '../../base/pytree.js'
+
+/** A tree of settings, one for each array of another tree. A setting in place of a subtree holds for all its arrays. */
+export type PrefixTree<T> = T | readonly PrefixTree<T>[] | { readonly [key: string]: PrefixTree<T> }
+
+/**
+ * The setting of each leaf of a structure. Throws a ShapeError that names `what` if the settings do not have the
+ * structure `def`, down to where they are given.
+ */
+export function spreadPrefix<T>(
+  tree: PrefixTree<T>,
+  def: TreeDef,
+  isSetting: (x: unknown) => x is T,
+  what: string,
+): T[] {
+  if (isSetting(tree)) return pathsOf(def).map(() => tree)
+  const wrong = (): string => `${what} does not have the structure of what it is about`
+  if (def.kind === 'list') {
+    check(Array.isArray(tree) && tree.length === def.items.length, wrong)
+    return def.items.flatMap((item, i) => spreadPrefix((tree as readonly PrefixTree<T>[])[i], item, isSetting, what))
+  }
+  check(def.kind === 'dict' && typeof tree === 'object' && tree !== null && def.keys.every(key => key in tree), wrong)
+  return def.items.flatMap((item, i) =>
+    spreadPrefix((tree as { readonly [key: string]: PrefixTree<T> })[def.keys[i]], item, isSetting, what),
+  )
+}
