@@ -59,5 +59,6 @@ export type { Bits, QuantizedTensor, QuantizedTypes, StoredQuantized } from './c
 export { loadTextModel } from './infer/load.js'
 export type { LoadOptions } from './infer/load.js'
 export type { PagedExperts, PagingOptions, PagingStatistics } from './infer/paged-experts.js'
+export type { ExpertReaders } from './infer/paging/readers.js'
 export type { PagingProgress, StackCounts } from './infer/paging/pager.js'
 export type { PageNumbers, StackShape } from './infer/paging/pages.js'

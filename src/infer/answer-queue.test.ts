@@ -50,21 +50,6 @@ describe('AnswerQueue', () => {
     expect(inputs).toEqual([[1]])
   })
 
-  it('tells when nobody waits for the step in progress: the last open request was aborted', async () => {
-    const { scheduler: steps } = scheduler()
-    const abandoned: unknown[] = []
-    const queue = new AnswerQueue(steps, reason => abandoned.push(reason))
-    const clients = [new AbortController(), new AbortController()]
-    const answers = Promise.allSettled(clients.map(({ signal }, id) => queue.run([id], search, { signal })))
-    clients[0].abort('first')
-    expect(abandoned).toEqual([])
-    clients[1].abort('second')
-    expect(abandoned).toEqual(['second'])
-    await answers
-    await queue.run([3], search)
-    expect(abandoned).toEqual(['second'])
-  })
-
   it('listens once to a signal that many requests share, and not at all when they have ended', async () => {
     const queue = new AnswerQueue(scheduler().scheduler)
     const { signal } = new AbortController()

@@ -17,14 +17,8 @@ export interface RequestOptions {
 export class AnswerQueue {
   private isRunning = false
   private readonly signals = new AbortWatch()
-  /** How many requests have neither ended nor been aborted. */
-  private open = 0
 
-  /** `onAbandoned` is called when the last open request is aborted: nobody waits for the step that is in progress. */
-  constructor(
-    private readonly scheduler: Scheduler,
-    private readonly onAbandoned: (reason: unknown) => void = () => undefined,
-  ) {}
+  constructor(private readonly scheduler: Scheduler) {}
 
   /**
    * Resolves when the search is finished; its `answers` are complete then. Rejects with the signal's reason when it is
@@ -41,18 +35,15 @@ export class AnswerQueue {
         onStep,
         onEnd: error => {
           forget?.()
-          this.open--
           if (error === undefined) resolve()
           // oxlint-disable-next-line prefer-promise-reject-errors -- a custom search may throw any value
           else reject(error)
         },
       }
       this.scheduler.add(request)
-      this.open++
       if (signal)
         forget = this.signals.add(signal, () => {
           this.scheduler.remove(request)
-          if (--this.open === 0) this.onAbandoned(signal.reason)
           // oxlint-disable-next-line prefer-promise-reject-errors -- a signal's reason may be any value
           reject(signal.reason)
         })

@@ -15,6 +15,10 @@ const paddedLength = (inputs: readonly (readonly number[])[], multiple: number):
 export const countPadded = (inputs: readonly (readonly number[])[]): number =>
   bucket(inputs.length) * paddedLength(inputs, LENGTH_MULTIPLE)
 
+/** The index of the input that a token of `paddedInputs` belongs to, of tokens numbered row by row. */
+export const inputOfToken = (inputs: readonly (readonly number[])[], token: number): number =>
+  Math.min(Math.floor(token / paddedLength(inputs, LENGTH_MULTIPLE)), inputs.length - 1)
+
 /**
  * Token ids [inputs, length], padded with `NO_TOKEN` to a multiple of a length. The inputs are filled up to a power of
  * two with copies of the last.

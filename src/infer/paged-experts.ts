@@ -4,11 +4,11 @@ import type { ExpertSource, ExpertTraffic } from '../checkpoint/experts/source.j
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { pagedArray } from '../engine/api/paged-array.js'
-import type { Pages } from '../engine/api/paged-array.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { Pager } from './paging/pager.js'
 import type { PagingProgress, StackCounts } from './paging/pager.js'
 import { PageNumbers } from './paging/pages.js'
+import type { ExpertReaders } from './paging/readers.js'
 
 export interface PagingOptions {
   /** The most bytes of experts in memory. */
@@ -34,8 +34,6 @@ export interface PagingStatistics {
 export class PagedExperts {
   private readonly pager: Pager
   private readonly arrays = new Map<string, [path: string, array: Tensor][]>()
-  /** Aborted to end the fetches of now. */
-  private reading = new AbortController()
 
   private constructor(
     private readonly source: ExpertSource,
@@ -44,8 +42,7 @@ export class PagedExperts {
   ) {
     this.pager = new Pager(source, { memory, pinned: pinned?.(new PageNumbers(source.stacks)), onProgress })
     for (const [stack, { parts }] of source.stacks.entries()) {
-      const stackPages = this.pager.pagesOf(stack)
-      const pages: Pages = { ...stackPages, fetch: experts => stackPages.fetch(experts, this.reading.signal) }
+      const pages = this.pager.pagesOf(stack)
       for (const [i, { parameter, kind }] of parts.entries()) {
         const named: [string, Tensor] =
           kind === 'kernel'
@@ -80,11 +77,9 @@ export class PagedExperts {
     return this.arrays.get(parameter)!
   }
 
-  /** Ends the fetches that run now with an error, for which nobody waits. Reads in progress end. */
-  stopReading(reason: unknown): void {
-    const { reading } = this
-    this.reading = new AbortController()
-    reading.abort(reason)
+  /** Runs a pass of the model for several readers: see `Pager.during`. */
+  during<T>(readers: ExpertReaders, pass: () => Promise<T>): Promise<T> {
+    return this.pager.during(readers, pass)
   }
 
   statistics(): PagingStatistics {

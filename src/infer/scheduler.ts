@@ -10,7 +10,9 @@ import type { PassObserver, TokenExperts } from './expert-choices.js'
 import { checkRequest } from './limits.js'
 import type { Needed, SchedulerLimits } from './limits.js'
 import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
-import { countPadded } from './padded-inputs.js'
+import { countPadded, inputOfToken } from './padded-inputs.js'
+import type { PagedExperts } from './paged-experts.js'
+import { ExpertReaders } from './paging/readers.js'
 import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
 import type { DecodingModel, EncodedInputs } from './row-memory.js'
 import { Rows } from './rows.js'
@@ -45,6 +47,12 @@ interface Running {
   tokens: readonly number[]
 }
 
+/** A request that was encoded, and its place in the batch. */
+interface Encoding {
+  readonly request: Request
+  readonly input: number
+}
+
 export interface SchedulerOptions extends SchedulerLimits {
   /**
    * If true, the scheduler takes the parameters over: it packs them for matmuls and releases the originals, so that
@@ -53,6 +61,8 @@ export interface SchedulerOptions extends SchedulerLimits {
   release: boolean
   /** Called after each encoding and each step of the decoder, if layers of that stack are sparse. */
   onPass?: PassObserver
+  /** The experts of the parameters, if they are read when tokens meet them. */
+  experts?: Pick<PagedExperts, 'during'>
 }
 
 /**
@@ -75,6 +85,8 @@ export class Scheduler {
   private readonly rows = new Rows()
   /** null: no request is running. */
   private memory: RowMemory | null = null
+  /** The requests of the pass that runs: an encoding, or a step of the decoder. */
+  private readers: ExpertReaders<Request> | null = null
   private model: Promise<DecodingModel> | null = null
   private hasReleased = false
   private readonly counts: SchedulerCounts
@@ -127,7 +139,10 @@ export class Scheduler {
     const at = this.waiting.indexOf(request)
     if (at >= 0) this.waiting.splice(at, 1)
     // It runs, is being encoded, or has ended already. `leave` forgets it.
-    else this.removed.add(request)
+    else {
+      this.removed.add(request)
+      this.readers?.leave(request)
+    }
   }
 
   /**
@@ -191,48 +206,68 @@ export class Scheduler {
   private async join(model: DecodingModel): Promise<void> {
     const joining = this.takeWaiting()
     if (joining.length === 0) return
+    const inputs = joining.map(request => request.inputs)
+    const readers = new ExpertReaders(joining, token => joining[inputOfToken(inputs, token)])
+    const places = joining.map((request, input): Encoding => ({ request, input }))
+    const left = (): Encoding[] => places.filter(({ request }) => readers.waits(request))
     let encoded: EncodedInputs
     try {
-      encoded = await encodeTogether(
-        model,
-        joining.map(({ inputs }) => inputs),
-      )
-      await this.tellExperts(joining, encoded)
+      encoded = await this.during(readers, () => encodeTogether(model, inputs))
+      await this.tellExperts(left(), encoded)
     } catch (error) {
-      for (const request of joining) if (!this.removed.has(request)) request.onEnd(error)
+      for (const request of joining) this.fail(request, readers.failureOf(request) ?? error)
       return
     }
+    for (const request of joining) if (readers.failureOf(request)) this.fail(request, readers.failureOf(request))
     const { decoderStartId } = specialIdsOf(this.forward.config)
-    const places = joining.map((request): Running => {
+    const entering = left().map(({ request, input }): Running & Encoding => {
       const tokens = new Array<number>(request.search.rows).fill(decoderStartId)
-      return { request, first: 0, step: 0, tokens }
+      return { request, first: 0, step: 0, tokens, input }
     })
-    const memory = this.fit(model, places)
-    const rows = places.flatMap(({ request: { inputs }, first, tokens }, input) =>
-      tokens.map((_, i) => ({ row: first + i, input, inputLength: inputs.length })),
+    if (entering.length === 0) return
+    const memory = this.fit(model, entering)
+    const rows = entering.flatMap(({ request, first, tokens, input }) =>
+      tokens.map((_, i) => ({ row: first + i, input, inputLength: request.inputs.length })),
     )
     memory.write(encoded.memory, rows)
   }
 
+  /**
+   * Runs a pass for requests. If experts are read, those of a request that leaves are not, and a request whose expert
+   * cannot be read fails alone.
+   */
+  private async during<T>(readers: ExpertReaders<Request>, pass: () => Promise<T>): Promise<T> {
+    this.readers = readers
+    const { experts } = this.options
+    return experts ? experts.during(readers, pass) : pass()
+  }
+
+  /** Tells a request's owner of an error, unless the request was removed. */
+  private fail(request: Request, error: unknown): void {
+    if (!this.removed.has(request)) request.onEnd(error)
+  }
+
   /** Counts encoded tokens, and tells requests that ask which experts their tokens met. */
-  private async tellExperts(requests: readonly Request[], { length, experts }: EncodedInputs): Promise<void> {
+  private async tellExperts(encodings: readonly Encoding[], { length, experts }: EncodedInputs): Promise<void> {
     const {
       counts,
       options: { onPass },
     } = this
-    for (const { inputs } of requests) counts.inputTokens += inputs.length
-    if (!onPass && !this.mayDrop() && requests.every(request => request.onEncoded === undefined)) return
+    for (const { request } of encodings) counts.inputTokens += request.inputs.length
+    if (!onPass && !this.mayDrop() && encodings.every(({ request }) => request.onEncoded === undefined)) return
     const choices = await experts()
+    const placesOf = ({ request, input }: Encoding): number[] =>
+      request.inputs.map((_, place) => input * length + place)
     if (onPass && choices) {
-      const places = requests.flatMap(({ inputs }, i) => inputs.map((_, place) => i * length + place))
-      const tokens = requests.flatMap(({ inputs }) => inputs)
-      await onPass({ stack: 'encoder', tokens, experts: choices.byLayer(places) })
+      const tokens = encodings.flatMap(({ request }) => request.inputs)
+      await onPass({ stack: 'encoder', tokens, experts: choices.byLayer(encodings.flatMap(placesOf)) })
     }
-    requests.forEach((request, i) => {
-      const ofTokens = request.inputs.map((_, place) => choices?.of(i * length + place) ?? [])
+    for (const encoding of encodings) {
+      const { request } = encoding
+      const ofTokens = placesOf(encoding).map(place => choices?.of(place) ?? [])
       for (const ofToken of ofTokens) counts.droppedTokens += ofToken.filter(ofLayer => ofLayer.length === 0).length
       if (!this.removed.has(request)) request.onEncoded?.(ofTokens)
-    })
+    }
   }
 
   /** Removes the requests from the queue that may join now. */
@@ -308,15 +343,19 @@ export class Scheduler {
   private async decode(model: DecodingModel): Promise<void> {
     const memory = this.fit(model, [])
     const { rows } = memory.sizes
+    const asked = this.rowsToRead()
     const [tokens, steps] = [new Array<number>(rows).fill(NO_TOKEN), new Array<number>(rows).fill(0)]
     for (const running of this.running) {
       running.tokens.forEach((token, i) => (tokens[running.first + i] = token))
       steps.fill(running.step, running.first, running.first + running.tokens.length)
     }
-    const { scores, experts } = await memory.advance(tokens, steps, this.rowsToRead())
+    const requests = this.running.map(({ request }) => request).filter(request => !this.removed.has(request))
+    const readers = new ExpertReaders(requests, row => this.running.find(running => hasRow(running, row))!.request)
+    const { scores, experts } = await this.during(readers, () => memory.advance(tokens, steps, asked))
     this.counts.steps++
     if (this.options.onPass && experts) {
-      const taken = this.running.flatMap(({ first, tokens: own }) => own.map((_, i) => first + i))
+      const answered = this.running.filter(({ request }) => readers.waits(request))
+      const taken = answered.flatMap(({ first, tokens: own }) => own.map((_, i) => first + i))
       const ids = taken.map(row => tokens[row])
       await this.options.onPass({ stack: 'decoder', tokens: ids, experts: experts.byLayer(taken) })
     }
@@ -325,13 +364,17 @@ export class Scheduler {
       const { first } = running
       const end = first + running.tokens.length
       const best = scores.bestOf(first, end)
-      const isBroken = best.scores.some(Number.isNaN)
-      // Also if the request is removed: the next request of these rows must not read NaN.
-      if (isBroken) memory.clear(Array.from({ length: end - first }, (_, i) => first + i))
-      for (let row = first; row < end; row++) experts?.count(row, this.counts.expertTokens)
       this.counts.generatedTokens += end - first
+      if (best.scores.some(Number.isNaN)) {
+        // Also if the request is removed: the next request of these rows must not read NaN.
+        memory.clear(Array.from({ length: end - first }, (_, i) => first + i))
+        const error = readers.failureOf(running.request) ?? notNumbers(running.step)
+        if (!this.removed.has(running.request)) this.end(running, error)
+        continue
+      }
+      for (let row = first; row < end; row++) experts?.count(row, this.counts.expertTokens)
       const ofRow = (row: number): TokenExperts => experts?.of(first + row) ?? []
-      const parents = this.choose(running, isBroken ? null : best, scores.logitsOf(first, end), ofRow)
+      const parents = this.choose(running, best, scores.logitsOf(first, end), ofRow)
       parents?.forEach((parent, i) => {
         if (parent !== i) followed.set(first + i, first + parent)
       })
@@ -353,12 +396,12 @@ export class Scheduler {
   }
 
   /**
-   * Lets a request's search choose its next tokens by the most probable ones (null: some scores are NaN), or by the
-   * logits if they were read. Returns the parents of its rows, or null if it has ended.
+   * Lets a request's search choose its next tokens by the most probable ones, or by the logits if they were read.
+   * Returns the parents of its rows, or null if it has ended.
    */
   private choose(
     running: Running,
-    best: BestTokens | null,
+    best: BestTokens,
     logits: Float32Array | null,
     experts: StepExperts,
   ): readonly number[] | null {
@@ -366,10 +409,6 @@ export class Scheduler {
     const { search } = request
     if (this.removed.has(request)) return null
     try {
-      if (best === null)
-        throw new SwitchyardError(
-          `the model's scores are not numbers (NaN) after ${running.step} tokens: its weights are damaged, or too large for this input`,
-        )
       const next = logits === null ? search.nextOfBest!(best, experts) : search.next(logits, experts)
       if (next !== null) checkNext(next, tokens.length, this.forward.config.vocabSize)
       running.step++
@@ -399,7 +438,7 @@ export class Scheduler {
     this.running = []
     this.rows.clear()
     this.memory = null
-    for (const { request } of ended) request.onEnd(error)
+    for (const { request } of ended) request.onEnd(this.readers?.failureOf(request) ?? error)
   }
 
   private free({ request, first, tokens }: Running): void {
@@ -408,3 +447,10 @@ export class Scheduler {
     if (this.running.length === 0) this.memory = null
   }
 }
+
+const hasRow = ({ first, tokens }: Running, row: number): boolean => row >= first && row < first + tokens.length
+
+const notNumbers = (step: number): SwitchyardError =>
+  new SwitchyardError(
+    `the model's scores are not numbers (NaN) after ${step} tokens: its weights are damaged, or too large for this input`,
+  )

@@ -123,9 +123,10 @@ export class TextGenerator {
         maxNewTokens,
         release,
         onPass: limits.onPass,
+        experts: model.experts,
       },
     )
-    this.queue = new AnswerQueue(this.scheduler, reason => model.experts?.stopReading(reason))
+    this.queue = new AnswerQueue(this.scheduler)
   }
 
   /** Compiles the model. Without this call, the first answer waits for it. */

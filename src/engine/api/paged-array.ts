@@ -4,7 +4,7 @@ import type { Pages } from '../compile/paged/pages.js'
 import { defaultEngine } from './engine.js'
 import { Tensor } from './tensor.js'
 
-export type { Page, PagePart, Pages } from '../compile/paged/pages.js'
+export type { AbsentPage, Page, PagePart, Pages } from '../compile/paged/pages.js'
 
 /**
  * A paged array: an array [pages, ...] whose data is not in memory. Part i along its first axis is part number `part`

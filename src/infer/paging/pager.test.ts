@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { FileError, SwitchyardError } from '../../base/errors.js'
 import { expertName, expertStacks } from '../../checkpoint/experts/source.js'
 import type { ExpertSource } from '../../checkpoint/experts/source.js'
-import type { Page } from '../../engine/compile/paged/pages.js'
+import type { AbsentPage, Page } from '../../engine/compile/paged/pages.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { randomStream } from '../random-stream.js'
 import { Pager } from './pager.js'
@@ -10,6 +10,7 @@ import type { PagingProgress, StackPages } from './pager.js'
 import { PageNumbers } from './pages.js'
 import { policies } from './policies.js'
 import type { PolicyName } from './policies.js'
+import { ExpertReaders } from './readers.js'
 import { simulate } from './simulate.js'
 
 const EXPERTS = 8
@@ -101,9 +102,14 @@ class FakeSource implements ExpertSource {
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 /** Reads a fetch to its end, and checks each page when it is given and before the next one is asked for. */
-async function indicesOf(pages: StackPages, stack: number, indices: readonly number[]): Promise<number[]> {
+async function indicesOf(
+  pages: StackPages,
+  stack: number,
+  indices: readonly number[],
+  sources?: readonly Int32Array[],
+): Promise<number[]> {
   const given: number[] = []
-  for await (const page of pages.fetch(indices)) {
+  for await (const page of pages.fetch(indices, sources)) {
     checkPage(page, stack)
     await settle()
     checkPage(page, stack)
@@ -112,8 +118,8 @@ async function indicesOf(pages: StackPages, stack: number, indices: readonly num
   return given
 }
 
-function checkPage({ index, parts }: Page, stack: number): void {
-  const bytes = parts.flatMap(({ data }) => [...new Uint8Array(data.buffer, data.byteOffset, data.byteLength)])
+function checkPage({ index, parts }: Page | AbsentPage, stack: number): void {
+  const bytes = parts!.flatMap(({ data }) => [...new Uint8Array(data.buffer, data.byteOffset, data.byteLength)])
   expect(new Set(bytes)).toEqual(new Set([valueOf(stack, index)]))
 }
 
@@ -136,9 +142,9 @@ describe('a pager gives', () => {
     const pages = pager.pagesOf(1)
     expect([pages.name, pages.length, pages.parts.length]).toEqual(['decoder/layers_1/mlp/expert', EXPERTS, 4])
     for await (const { parts } of pages.fetch([5])) {
-      expect(parts.map(({ dtype, shape }) => [dtype, shape])).toEqual(pages.parts.map(p => [p.dtype, p.shape]))
-      expect([...(parts[1].data as Float32Array)]).toEqual([1, 2, 3])
-      expect([...(parts[2].data as Int8Array)]).toEqual(new Array(6).fill(15))
+      expect(parts!.map(({ dtype, shape }) => [dtype, shape])).toEqual(pages.parts.map(p => [p.dtype, p.shape]))
+      expect([...(parts![1].data as Float32Array)]).toEqual([1, 2, 3])
+      expect([...(parts![2].data as Int8Array)]).toEqual(new Array(6).fill(15))
     }
   })
 
@@ -204,7 +210,7 @@ describe('what programs keep beside a page', () => {
   const keep = async (pager: Pager, expert: number): Promise<{ page: Page; isKept: boolean }> => {
     const given: { page: Page; isKept: boolean }[] = []
     for await (const page of pager.pagesOf(0).fetch([expert]))
-      given.push({ page, isKept: page.keep!(PAGE, () => freed.push(expert)) })
+      given.push({ page: page as Page, isKept: (page as Page).keep!(PAGE, () => freed.push(expert)) })
     return given[0]
   }
   let freed: number[]
@@ -237,7 +243,7 @@ describe('what programs keep beside a page', () => {
     const kept: boolean[] = []
     for await (const page of pager.pagesOf(0).fetch([0, 1])) {
       await settle()
-      kept.push(page.keep!(2 * PAGE, () => freed.push(page.index)))
+      kept.push((page as Page).keep!(2 * PAGE, () => freed.push(page.index)))
       expect(pager.memoryBytes).toBeLessThanOrEqual(3 * PAGE)
     }
     // Page 1 was in memory, and wanted, when page 0 asked; and it is all that is left when it asks itself.
@@ -298,23 +304,86 @@ describe('a read that fails', () => {
   })
 })
 
-describe('a fetch that ends early', () => {
-  it('by its signal rejects at once, and what is queued is not read', async () => {
-    const pager = pagerOf(2)
-    const abort = new AbortController()
-    const pages = pager.pagesOf(0)
-    const first = pages.fetch([0, 1, 2, 3], abort.signal).next()
+/** The rows of a pass that want each page: one for each. */
+const rowsOf = (...rows: number[]): Int32Array[] => rows.map(row => Int32Array.of(row))
+
+describe('readers of a pass that are independent of each other', () => {
+  const readersOf = (): ExpertReaders<string> => new ExpertReaders(['a', 'b'], row => 'ab'[row])
+  /** The pages of a fetch, with `-` before those that are left out. */
+  const given = async (fetch: ReturnType<StackPages['fetch']>): Promise<string[]> => {
+    const all: string[] = []
+    for await (const { index, parts } of fetch) all.push(`${parts ? '' : '-'}${index}`)
+    return all
+  }
+
+  it('fail if an expert that their rows want cannot be read; the others go on', async () => {
+    const pager = pagerOf(8)
+    source.onRead = read => read.end(read.expert === 1 ? failure(read) : undefined)
+    const readers = readersOf()
+    await pager.during(readers, async () => {
+      const sources = [...rowsOf(0, 0, 1), Int32Array.of(0, 1)]
+      const experts = await given(pager.pagesOf(0).fetch([0, 1, 2, 3], sources))
+      expect(experts.toSorted()).toEqual(['-1', '0', '2', '3'])
+      expect([readers.waits('a'), readers.waits('b')]).toEqual([false, true])
+      expect(readers.failureOf('a')).toBeInstanceOf(FileError)
+      // The failed reader's rows have no meaning from now on.
+      const reads = source.reads
+      expect(await given(pager.pagesOf(1).fetch([4, 5], rowsOf(0, 1)))).toEqual(['-4', '5'])
+      expect(source.reads).toBe(reads + 1)
+      readers.leave('b')
+      await expect(given(pager.pagesOf(1).fetch([6], rowsOf(1)))).rejects.toBe(readers.failureOf('a'))
+    })
+  })
+
+  it('have nothing read any more that only those who left want', async () => {
+    const pager = pagerOf(3)
+    const readers = readersOf()
+    const sources = [Int32Array.of(0), Int32Array.of(0, 1), ...rowsOf(1, 0)]
+    const pages = pager.during(readers, () => given(pager.pagesOf(0).fetch([0, 1, 2, 3], sources)))
     await settle()
-    expect(source.reading).toHaveLength(2)
-    abort.abort(new Error('the user has left'))
-    await expect(first).rejects.toThrow('the user has left')
+    const ofA = source.reading.find(({ expert }) => expert === 0)!
+    readers.leave('a')
+    expect(source.reading.map(({ signal }) => signal!.aborted)).toEqual([true, false, false])
+    ofA.end(new Error('aborted'))
+    source.onRead = read => read.end()
     source.endAll()
+    expect((await pages).toSorted()).toEqual(['-0', '-3', '1', '2'])
+    expect(source.reads).toBe(3)
+    expect(pager.statistics()[0]).toMatchObject({ hits: 0, misses: 3, bytes: 2 * PAGE })
+  })
+
+  it('share a read with other fetches, for which it goes on', async () => {
+    const pager = pagerOf(3)
+    const readers = readersOf()
+    const pass = pager.during(readers, () => given(pager.pagesOf(0).fetch([0, 1], rowsOf(0, 1))))
+    const other = given(pager.pagesOf(0).fetch([0]))
+    await settle()
+    readers.leave('a')
+    expect(source.reading.some(({ signal }) => signal!.aborted)).toBe(false)
+    source.endAll()
+    expect(await pass).toEqual(['-0', '1'])
+    expect(await other).toEqual(['0'])
+  })
+})
+
+describe('a fetch that ends early', () => {
+  it('because all its readers have left rejects at once, ends its reads, and starts no others', async () => {
+    const pager = pagerOf(2)
+    const readers = new ExpertReaders(['a', 'b'], row => (row === 0 ? 'a' : 'b'))
+    const pages = pager.pagesOf(0)
+    const pass = pager.during(readers, () => indicesOf(pages, 0, [0, 1, 2, 3], rowsOf(0, 1, 0, 1)))
+    await settle()
+    const reads = source.reading.slice()
+    expect(reads).toHaveLength(2)
+    readers.leave('a')
+    readers.leave('b')
+    await expect(pass).rejects.toThrow('every request of this pass has ended')
+    expect(reads.every(({ signal }) => signal!.aborted)).toBe(true)
+    for (const read of reads) read.end(new Error('aborted'))
     await settle()
     expect(source.reads).toBe(2)
-    expect(await indicesOf(pages, 0, [0, 1])).toEqual([0, 1])
-    expect(source.reads).toBe(2)
-    await expect(pages.fetch([5], abort.signal).next()).rejects.toThrow('the user has left')
-    expect(pager.statistics()[0]).toMatchObject({ hits: 2, misses: 2 })
+    source.onRead = read => read.end()
+    expect(await indicesOf(pages, 0, [0, 5])).toEqual([0, 5])
   })
 
   it('by leaving the loop frees its slots', async () => {

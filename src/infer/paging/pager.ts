@@ -1,10 +1,10 @@
-import { ConfigError, FileError } from '../../base/errors.js'
+import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
 import { dtypes } from '../../base/dtypes.js'
 import { formatBytes } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ExpertSource } from '../../checkpoint/experts/source.js'
-import type { Page, Pages } from '../../engine/compile/paged/pages.js'
+import type { AbsentPage, Page, Pages } from '../../engine/compile/paged/pages.js'
 import { PageMemory } from './page-memory.js'
 import type { Slot } from './page-memory.js'
 import { readPage } from './page-reads.js'
@@ -13,6 +13,7 @@ import { checkPins } from './pins.js'
 import { DEFAULT_POLICY, policies } from './policies.js'
 import type { PolicyName } from './policies.js'
 import type { EvictionPolicy } from './policy.js'
+import type { ExpertReaders } from './readers.js'
 import { WantedPages } from './wanted-pages.js'
 
 /**
@@ -59,9 +60,9 @@ export interface StackCounts {
   readonly waited: number
 }
 
-/** The pages of one stack, for the engine. A fetch that is aborted rejects with the signal's reason. */
+/** The pages of one stack, for the engine. */
 export interface StackPages extends Pages {
-  fetch(indices: readonly number[], signal?: AbortSignal): AsyncGenerator<Page, void, undefined>
+  fetch(indices: readonly number[], sources?: readonly Int32Array[]): AsyncGenerator<Page | AbsentPage, void, undefined>
 }
 
 /** A page that is to be read, or is being read. */
@@ -70,7 +71,18 @@ interface Load {
   readonly stack: number
   /** The fetches that want it. */
   readonly wantedBy: Set<WantedPages>
+  /** Ends the read. */
+  readonly abort: AbortController
 }
+
+/** A fetch that is going on, and the reads that it has asked for. */
+interface Fetch {
+  readonly wanted: WantedPages
+  readonly loads: readonly Load[]
+}
+
+/** The reason why a read is ended that no fetch wants any more. No one is told. */
+const notWanted = new Error('no fetch wants this page any more')
 
 /**
  * Keeps the experts of a model in a memory of fixed size. A page is read when a layer asks for it, once for all rows
@@ -88,6 +100,9 @@ export class Pager {
   /** All pages that are queued or being read. */
   private readonly loads = new Map<number, Load>()
   private readonly reads = new Set<Promise<void>>()
+  private readonly fetches = new Set<Fetch>()
+  /** Those of the pass that runs. */
+  private readers: ExpertReaders | undefined
   private readonly stop = new AbortController()
 
   /** Throws a ConfigError if not even one expert fits into the memory, or if pinned ones fill it. */
@@ -110,7 +125,7 @@ export class Pager {
       name: path,
       length: numExperts,
       parts: parts.map(({ dtype, shape, isTransposed }) => ({ dtype, shape, isTransposed })),
-      fetch: (experts, signal) => this.fetch(stack, experts, signal),
+      fetch: (experts, sources) => this.fetch(stack, experts, sources),
     }))
     this.counts = source.stacks.map(({ path }) => ({ path, hits: 0, misses: 0, bytes: 0, waited: 0 }))
   }
@@ -133,11 +148,27 @@ export class Pager {
     return this.stackPages[stack]
   }
 
+  /**
+   * Runs a pass of the model for readers who are independent of each other. Only one such pass runs at a time. Rejects
+   * if no reader waits any more.
+   */
+  async during<T>(readers: ExpertReaders, pass: () => Promise<T>): Promise<T> {
+    readers.onChange = () => this.leaveUnwanted()
+    this.readers = readers
+    try {
+      return await pass()
+    } finally {
+      this.readers = undefined
+    }
+  }
+
   /** Ends all fetches and reads with an error, waits for the reads in progress, and closes the source. */
   async close(): Promise<void> {
     const closed = new FileError(`${this.source.name}: its experts cannot be read: the model has been closed`)
     if (!this.stop.signal.aborted) this.stop.abort(closed)
-    for (const load of this.queue.splice(0)) this.fail(load, closed)
+    for (const { wanted } of this.fetches) wanted.end(closed)
+    for (const load of this.loads.values()) load.abort.abort(closed)
+    this.queue.length = 0
     await Promise.all(this.reads)
     this.memory.clear()
     await this.source.close()
@@ -146,40 +177,69 @@ export class Pager {
   private async *fetch(
     stack: number,
     experts: readonly number[],
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<Page, void, undefined> {
+    sources: readonly Int32Array[] | undefined,
+  ): AsyncGenerator<Page | AbsentPage, void, undefined> {
     this.stop.signal.throwIfAborted()
-    signal?.throwIfAborted()
     const counts = this.counts[stack]
-    const wanted = new WantedPages()
+    const wanted = this.wantedPages(stack, experts, sources)
     const loads: Load[] = []
-    let given: Slot | undefined
+    let given: Slot | null = null
     this.policy.begin(stack)
     for (const expert of experts) {
       const page = this.pages.of(stack, expert)
       const slot = this.memory.find(page)
-      if (slot) this.hand(slot, wanted)
+      if (!wanted.isWanted(page)) wanted.leaveOut(page)
+      else if (slot) this.hand(slot, wanted)
       else loads.push(this.load(page, stack, wanted))
     }
-    const wake = (): void => wanted.fail(signal!.reason)
-    signal?.addEventListener('abort', wake, { once: true })
+    const fetch = { wanted, loads }
+    this.fetches.add(fetch)
     this.startReads()
     this.report(stack, experts.length, 0)
     try {
       for (let i = 0; i < experts.length; i++) {
         const began = performance.now()
-        given = await wanted.next()
+        const { page, slot } = await wanted.next()
+        given = slot
         counts.waited += performance.now() - began
         this.report(stack, experts.length, i + 1)
-        yield (given.view ??= this.pageIn(given))
-        this.release(given)
-        given = undefined
+        if (!slot) {
+          yield { index: this.pages.expertOf(page), parts: null }
+          continue
+        }
+        yield (slot.view ??= this.pageIn(slot))
+        this.release(slot)
+        given = null
       }
     } finally {
-      signal?.removeEventListener('abort', wake)
+      this.fetches.delete(fetch)
       if (given) this.release(given)
-      for (const slot of wanted.arrived) this.release(slot)
+      for (const { slot } of wanted.arrived) if (slot) this.release(slot)
       for (const load of loads) this.leave(load, wanted)
+    }
+  }
+
+  /** The pages that a fetch waits for. `sources`: the rows of the pass that want each of them, if they are known. */
+  private wantedPages(
+    stack: number,
+    experts: readonly number[],
+    sources: readonly Int32Array[] | undefined,
+  ): WantedPages {
+    const { readers } = this
+    if (!readers || !sources) return new WantedPages()
+    const ofPages = experts.map((expert, i) => [this.pages.of(stack, expert), readers.of(sources[i])] as const)
+    return new WantedPages({ all: readers, ofPages: new Map(ofPages) })
+  }
+
+  /** Leaves out the pages of all fetches that no reader waits for any more, as far as they have not arrived. */
+  private leaveUnwanted(): void {
+    for (const { wanted, loads } of this.fetches) {
+      for (const load of loads) {
+        if (!load.wantedBy.has(wanted) || wanted.isWanted(load.page)) continue
+        this.leave(load, wanted)
+        wanted.leaveOut(load.page)
+      }
+      wanted.wake()
     }
   }
 
@@ -199,20 +259,20 @@ export class Pager {
       found.wantedBy.add(wanted)
       return found
     }
-    const load: Load = { page, stack, wantedBy: new Set([wanted]) }
+    const load: Load = { page, stack, wantedBy: new Set([wanted]), abort: new AbortController() }
     this.counts[stack].misses++
     this.loads.set(page, load)
     this.queue.push(load)
     return load
   }
 
-  /** A fetch has ended. Pages in the queue that nobody wants any more are not read. */
+  /** A fetch does not wait for a page any more. If no other does, it is not read, or the read ends. */
   private leave(load: Load, wanted: WantedPages): void {
-    load.wantedBy.delete(wanted)
-    const at = load.wantedBy.size === 0 ? this.queue.indexOf(load) : -1
-    if (at < 0) return
-    this.queue.splice(at, 1)
+    if (!load.wantedBy.delete(wanted) || load.wantedBy.size > 0) return
     this.loads.delete(load.page)
+    const at = this.queue.indexOf(load)
+    if (at < 0) return load.abort.abort(notWanted)
+    this.queue.splice(at, 1)
     this.counts[load.stack].misses--
   }
 
@@ -242,28 +302,39 @@ export class Pager {
   }
 
   private async read(load: Load, slot: Slot): Promise<void> {
-    const { page, stack, wantedBy } = load
+    const { page, stack, wantedBy, abort } = load
     const { bytes } = this.source.stacks[stack]
     try {
       const into = slot.bytes.subarray(0, bytes)
-      await readPage(this.source, stack, this.pages.expertOf(page), into, this.stop.signal)
+      await readPage(this.source, stack, this.pages.expertOf(page), into, abort.signal)
     } catch (error) {
       this.memory.giveBack(slot)
       this.fail(load, error)
       return
     }
-    this.loads.delete(page)
     this.counts[stack].bytes += bytes
+    if (abort.signal.aborted) {
+      // The source has not stopped. Another fetch may have asked for the page meanwhile.
+      this.memory.giveBack(slot)
+      return
+    }
+    this.loads.delete(page)
     this.memory.fill(slot, page)
     for (const wanted of wantedBy) this.hand(slot, wanted)
     // The fetch that had the page read has counted it as a miss.
     if (wantedBy.size > 0) this.counts[stack].hits--
+    wantedBy.clear()
     slot.users--
   }
 
+  /** An error that a user can cause fails the page. Any other one, such as too little memory, ends the fetches. */
   private fail(load: Load, error: unknown): void {
-    this.loads.delete(load.page)
-    for (const wanted of load.wantedBy) wanted.fail(error)
+    if (this.loads.get(load.page) === load) this.loads.delete(load.page)
+    const fetches = [...load.wantedBy]
+    load.wantedBy.clear()
+    for (const wanted of fetches)
+      if (error instanceof SwitchyardError) wanted.fail(load.page, error)
+      else wanted.end(error)
   }
 
   /** The page that a slot holds, without a copy. */

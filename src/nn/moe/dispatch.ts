@@ -55,22 +55,25 @@ export function raggedSlots({ expert, kept }: Pick<Choices, 'expert' | 'kept'>, 
 }
 
 /** Copies tokens [tokens, dModel] into their slots. Empty slots are 0. */
-export const dispatch = (x: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor =>
-  tokensToSlots(x, slotOfChoice, choiceOfSlot) // [slots, dModel]
+export function dispatch(x: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor {
+  const choices = slotOfChoice.shape[1]
+  // The token number of an empty slot is past the last token, which gives 0.
+  const tokenOfSlot = choices === 1 ? choiceOfSlot : np.floorDivide(choiceOfSlot, choices) // [slots]
+  return tokensToSlots(x, slotOfChoice, tokenOfSlot) // [slots, dModel]
+}
 
 /** Copies the experts' outputs [slots, dModel] back to the tokens' choices. Choices without a slot get 0. */
 export const combine = (y: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor =>
   slotsToChoices(y, slotOfChoice, choiceOfSlot) // [tokens, choices, dModel]
 
 /**
- * A gather by `choiceOfSlot`. Its gradient is a gather by the inverse map, `slotOfChoice`, not a
- * scatter.
+ * A gather by `tokenOfSlot` [slots]. Its gradient is a gather by the inverse map, `slotOfChoice`, not a scatter.
  */
 const tokensToSlots = customVjp(
-  function tokens_to_slots(x: Tensor, slotOfChoice: Tensor, choiceOfSlot: Tensor): Tensor {
-    return takeTokens(x, slotOfChoice, choiceOfSlot)
+  function tokens_to_slots(x: Tensor, _slotOfChoice: Tensor, tokenOfSlot: Tensor): Tensor {
+    return takeRows(x, tokenOfSlot) // [slots, dModel]
   },
-  (x, slotOfChoice, choiceOfSlot) => [takeTokens(x, slotOfChoice, choiceOfSlot), { slotOfChoice }],
+  (x, slotOfChoice, tokenOfSlot) => [takeRows(x, tokenOfSlot), { slotOfChoice }],
   ({ slotOfChoice }: { slotOfChoice: Tensor }, ct) => [np.sum(takeRows(ct, slotOfChoice), { axis: 1 }), null, null], // [tokens, dModel]
 )
 
@@ -85,15 +88,6 @@ const slotsToChoices = customVjp(
     null,
   ],
 )
-
-/**
- * The token of x [tokens, dModel] in each slot. The token number of an empty slot is past the last token, which gives
- * 0.
- */
-function takeTokens(x: Tensor, slotOfChoice: Tensor, choiceOfSlot: Tensor): Tensor {
-  const choices = slotOfChoice.shape[1]
-  return takeRows(x, choices === 1 ? choiceOfSlot : np.floorDivide(choiceOfSlot, choices)) // [slots, dModel]
-}
 
 /** Rows of x [rows, dModel] by their numbers. Numbers past the end give rows of 0. */
 export const takeRows = (x: Tensor, index: Tensor): Tensor =>

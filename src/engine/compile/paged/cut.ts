@@ -1,5 +1,6 @@
 import { Lit, Program, Var } from '../../program/program.js'
 import type { Atom, Equation } from '../../program/program.js'
+import { readInMemory } from './regions.js'
 import type { Region } from './regions.js'
 
 /** A part of a program that runs as one, and the regions that run after it. */
@@ -48,7 +49,7 @@ export function cutAtRegions(
     const maker = makers.get(a)
     if (maker) demanded[isRepeated.has(maker) ? reader : levelOf(a)].add(a)
   }
-  for (const r of regions) for (const a of readBy(r)) demand(a, levelOfRegion(r))
+  for (const r of regions) for (const a of readInMemory(r)) demand(a, levelOfRegion(r))
   const outputs = program.outputs.map(a => {
     const isOwn = makers.has(a) && !isRepeated.has(makers.get(a)!)
     const segment = isOwn ? levelOf(a) : last
@@ -81,7 +82,7 @@ export function cutAtRegions(
   parts.forEach((part, level) => part.inputs.forEach(v => lastReader.set(v, level)))
   // A region runs after the segment of its level.
   for (const r of regions)
-    for (const a of readBy(r)) lastReader.set(a, Math.max(lastReader.get(a) ?? 0, levelOfRegion(r) + 0.5))
+    for (const a of readInMemory(r)) lastReader.set(a, Math.max(lastReader.get(a) ?? 0, levelOfRegion(r) + 0.5))
   const isInput = new Set<Atom>(program.inputs)
   const isReturned = new Set<Atom>(program.outputs)
 
@@ -106,9 +107,6 @@ export function cutAtRegions(
 }
 
 const movements: readonly string[] = ['broadcastInDim', 'reshape', 'transpose']
-
-/** What a region reads from outside that is in memory. */
-const readBy = ({ rows, scalars, arrays, groupSizes }: Region): Atom[] => [...rows, ...scalars, ...arrays, groupSizes]
 
 /**
  * The number of the segment that computes each value: the number of regions that run one after the other before it.

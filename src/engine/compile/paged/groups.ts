@@ -1,5 +1,5 @@
-import { allocate } from '../../../base/dtypes.js'
-import { partOf, sizeOf, toNumbers } from '../../../base/host-tensor.js'
+import { allocate, isFloat } from '../../../base/dtypes.js'
+import { hostScalar, partOf, sizeOf, toNumbers } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
@@ -38,6 +38,7 @@ export interface RegionInputs {
   readonly rows: readonly HostTensor[]
   readonly scalars: readonly HostTensor[]
   readonly arrays: readonly HostTensor[]
+  readonly sources: HostTensor | undefined
 }
 
 /** Runs a region: fetches the pages of the groups that have rows, and computes each group when its page is there. */
@@ -47,8 +48,8 @@ export class RegionRunner {
     private readonly group: CompiledGroup,
   ) {}
 
-  /** Returns the region's results, with zeros in rows after the last group. */
-  async run(region: Region, { groupSizes, rows, scalars, arrays }: RegionInputs): Promise<HostTensor[]> {
+  /** Returns the region's results, with zeros in rows after the last group, and NaN in groups whose page is absent. */
+  async run(region: Region, { groupSizes, rows, scalars, arrays, sources }: RegionInputs): Promise<HostTensor[]> {
     const sizes = toNumbers(groupSizes)
     let end = 0
     const starts = sizes.map(n => (end += n) - n)
@@ -57,9 +58,16 @@ export class RegionRunner {
     const { pages } = region
     const parts = region.paged.map(([, { buffer }]) => buffer.part)
     const put = (x: HostTensor): Buffer => this.backend.put(x)
+    const from = sources?.data as Int32Array | undefined
+    const rowsFrom = from && groups.map(group => from.subarray(starts[group], starts[group] + sizes[group]))
     let numFetched = 0
-    for await (const page of groups.length > 0 ? pages.fetch(groups) : []) {
+    for await (const page of groups.length > 0 ? pages.fetch(groups, rowsFrom) : []) {
+      numFetched++
       const numRows = sizes[page.index]
+      if (page.parts === null) {
+        for (const result of results) fillNaN(rowsOf(result, starts[page.index], numRows), pages.name)
+        continue
+      }
       const operands = [
         ...rows.map(x => rowsOf(x, starts[page.index], numRows)),
         ...scalars,
@@ -76,7 +84,6 @@ export class RegionRunner {
         const { data, shape } = await output.read()
         copyInto(results[i].data, data, starts[page.index] * sizeOf(shape.slice(1)))
       }
-      numFetched++
     }
     if (numFetched !== groups.length)
       throw new Error(`${pages.name} was asked for ${groups.length} pages and gave ${numFetched}`)
@@ -99,4 +106,9 @@ function rowsOf({ dtype, shape, data }: HostTensor, start: number, numRows: numb
 function copyInto(target: HostTensor['data'], source: HostTensor['data'], offset: number): void {
   // Both have the dtype of one value, so they are typed arrays of one kind.
   ;(target as Uint8Array).set(source as Uint8Array, offset)
+}
+
+function fillNaN({ dtype, data }: HostTensor, name: string): void {
+  if (!isFloat(dtype)) throw new Error(`${name} left out a page, and the ${dtype} results that need it cannot be NaN`)
+  ;(data as Float32Array).fill(Number(hostScalar(dtype, NaN).data[0]))
 }

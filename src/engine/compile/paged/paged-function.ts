@@ -3,6 +3,7 @@ import type { Atom } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, Executable, ExecutableStats } from '../backend.js'
 import type { Cut } from './cut.js'
 import type { Groups, RegionInputs, RegionRunner } from './groups.js'
+import { readInMemory } from './regions.js'
 import type { Region } from './regions.js'
 
 interface CompiledSegment {
@@ -112,16 +113,8 @@ export class PagedFunction {
   }
 }
 
-/** What a region reads from memory. */
-const readInMemory = ({ groupSizes, rows, scalars, arrays }: Region): Atom[] => [
-  groupSizes,
-  ...rows,
-  ...scalars,
-  ...arrays,
-]
-
 async function hostInputs(
-  { groupSizes, rows, scalars, arrays }: Region,
+  { groupSizes, rows, scalars, arrays, sources }: Region,
   values: ReadonlyMap<Atom, Buffer>,
 ): Promise<RegionInputs> {
   const read = (a: Atom): Promise<HostTensor> => values.get(a)!.read()
@@ -131,6 +124,7 @@ async function hostInputs(
     rows: await all(rows),
     scalars: await all(scalars),
     arrays: await all(arrays),
+    sources: sources && (await read(sources)),
   }
 }
 

@@ -16,8 +16,18 @@ export interface Pages {
    * Fetches the pages of these indices, all different, in any order: each one as soon as it is in memory. A page's
    * memory may hold something else once the next page is asked for or the iteration ends. An error ends the iteration
    * and is the error of the program that asked.
+   *
+   * `sources`: for each index, the rows of the function's own array that want the page, such as tokens of a batch.
+   * Undefined if they are not known. A page may be left out (`AbsentPage`): the results of the rows that want it are
+   * NaN then, and whoever runs the function has to know why.
    */
-  fetch(indices: readonly number[]): AsyncIterable<Page>
+  fetch(indices: readonly number[], sources?: readonly Int32Array[]): AsyncIterable<Page | AbsentPage>
+}
+
+/** A page that cannot be fetched, or that is not wanted any more. */
+export interface AbsentPage {
+  readonly index: number
+  readonly parts: null
 }
 
 /** One index of all arrays of `Pages`, in memory. */

@@ -31,9 +31,23 @@ export interface Region {
   readonly arrays: readonly Var[]
   /** ... and arrays [groups, ...] in pages. */
   readonly paged: readonly (readonly [Var, PagedValue])[]
+  /**
+   * Where the rows are from, if one gather takes all of them from an array along its first axis: the number of each
+   * row there.
+   */
+  readonly sources: Atom | undefined
   /** The results that are read outside of the region. */
   readonly outputs: readonly Var[]
 }
+
+/** What a region reads from outside that is in memory. */
+export const readInMemory = ({ rows, scalars, arrays, groupSizes, sources }: Region): Atom[] => [
+  ...rows,
+  ...scalars,
+  ...arrays,
+  groupSizes,
+  ...(sources ? [sources] : []),
+]
 
 /** A composite of groups of rows: its operands are rows, arrays [groups, ...], and group sizes. */
 export const isGrouped = (eqn: Equation): eqn is Equation<'composite'> =>
@@ -166,6 +180,30 @@ function makeRegion(
     scalars: [...scalars],
     arrays: [...arrays],
     paged: [...pagedInputs],
+    sources: sourcesOf([...rows], makers),
     outputs: equations.flatMap(e => e.outputs).filter(o => readOutside.has(o)),
   }
+}
+
+/** The index of the gather that makes all rows, if there is one. */
+function sourcesOf(rows: readonly Var[], makers: ReadonlyMap<Atom, Equation>): Atom | undefined {
+  const made = new Set(rows.map(v => makers.get(v)))
+  const [maker] = made
+  return made.size === 1 && maker ? gatherIndex(maker) : undefined
+}
+
+/** The index of an equation that gathers rows along the first axis of an array: a gather, or a composite of one. */
+function gatherIndex(eqn: Equation): Atom | undefined {
+  if (is(eqn, 'gather')) {
+    const { axes, batchDims } = eqn.params
+    return axes.length === 1 && axes[0] === 0 && batchDims === 0 ? eqn.inputs[1] : undefined
+  }
+  if (!is(eqn, 'composite')) return undefined
+  const { inputs, equations, outputs } = eqn.params.program
+  const makers = new Map<Atom, Equation>(equations.flatMap(e => e.outputs.map(o => [o, e] as const)))
+  const maker = makers.get(outputs[0])
+  let index = maker && gatherIndex(maker)
+  for (let from = index && makers.get(index); from && is(from, 'reshape'); from = makers.get(index))
+    index = from.inputs[0]
+  return inputs.includes(index as Var) ? eqn.inputs[inputs.indexOf(index as Var)] : undefined
 }
