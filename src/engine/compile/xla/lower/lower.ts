@@ -1,33 +1,68 @@
-import { dtypes } from '../../../../base/dtypes.js'
-import { SwitchyardError } from '../../../../base/errors.js'
-import type { Aval } from '../../../program/aval.js'
-import type { Program } from '../../../program/program.js'
-import { Literal } from '../../../program/value.js'
+import type { PrimitiveName } from '../../../program/primitives.js'
+import { Lit } from '../../../program/program.js'
+import type { Atom, PrimitiveParams, Program, Var } from '../../../program/program.js'
+import { aliasesOf } from './aliases.js'
+import { ModuleWriter } from './module.js'
+import { programRules } from './rules/composites.js'
+import { dotGeneral } from './rules/contraction.js'
+import { controlRules } from './rules/control.js'
+import { deviceRules } from './rules/devices.js'
+import { elementwiseRules } from './rules/elementwise.js'
+import { indexingRules } from './rules/indexing.js'
+import { orderRules } from './rules/order.js'
+import { threefry2x32 } from './rules/random.js'
+import { reduceRules } from './rules/reduce.js'
+import type { Lowering, LoweringContext } from './rules/rule.js'
+import { structureRules } from './rules/structure.js'
+import type { BlockWriter, Lowered } from './writer.js'
 
 export interface LoweringOptions {
   /** The inputs whose memory the results may take. */
   donated?: readonly boolean[]
 }
 
-/** A program as StableHLO text. */
+/** A program as the text of a StableHLO module, with the function `main`. */
 export function toStableHlo(program: Program, { donated = [] }: LoweringOptions = {}): string {
-  const names = new Map(program.inputs.map((v, i) => [v as unknown, `%x${i}`]))
-  const lines = program.equations.map(({ primitive, inputs, outputs }, i) => {
-    if (primitive !== 'add' || inputs.some(x => x instanceof Literal))
-      throw new SwitchyardError(`${primitive} has no StableHLO lowering yet`)
-    names.set(outputs[0], `%v${i}`)
-    return `%v${i} = stablehlo.add ${inputs.map(x => names.get(x)).join(', ')} : ${typeOf(outputs[0].aval)}`
-  })
-  const types = program.outputs.map(o => typeOf(o.aval)).join(', ')
-  const parameters = program.inputs.map(
-    (v, i) => `%x${i}: ${typeOf(v.aval)}${donated[i] ? ' {jax.buffer_donor = true}' : ''}`,
-  )
-  return `module @program {
-func.func public @main(${parameters.join(', ')}) -> (${types}) {
-${lines.join('\n')}
-return ${program.outputs.map(o => names.get(o)).join(', ')} : ${types}
-}
-}`
+  const module = new ModuleWriter(writeProgram)
+  module.main(program, aliasesOf(program, donated))
+  return module.text
 }
 
-const typeOf = ({ dtype, shape }: Aval): string => `tensor<${[...shape, dtypes[dtype].short].join('x')}>`
+/** The rule of every primitive: one that has no rule in any of the tables is a type error here. */
+const lowerings: { readonly [P in PrimitiveName]: Lowering<P> } = {
+  ...elementwiseRules,
+  ...structureRules,
+  ...reduceRules,
+  dotGeneral,
+  ...indexingRules,
+  ...orderRules,
+  threefry2x32,
+  ...programRules,
+  ...controlRules,
+  ...deviceRules,
+}
+
+/** Writes the equations of a program into a block; returns its outputs. */
+function writeProgram(
+  module: ModuleWriter,
+  block: BlockWriter,
+  program: Program,
+  inputs: readonly Lowered[],
+): Lowered[] {
+  const env = new Map<Var, Lowered>()
+  const read = (a: Atom): Lowered => (a instanceof Lit ? block.constant(a.value, a.aval) : env.get(a)!)
+  program.inputs.forEach((v, i) => env.set(v, inputs[i]))
+  for (const eqn of program.equations) {
+    const outs = eqn.outputs.map(o => o.aval)
+    const results = writeEquation({ module, block, outs }, eqn.primitive, eqn.inputs.map(read), eqn.params)
+    eqn.outputs.forEach((v, i) => env.set(v, results[i]))
+  }
+  return program.outputs.map(read)
+}
+
+const writeEquation = <P extends PrimitiveName>(
+  context: LoweringContext,
+  primitive: P,
+  inputs: readonly Lowered[],
+  params: PrimitiveParams[P],
+): readonly Lowered[] => lowerings[primitive](context, inputs, params)

@@ -1,0 +1,111 @@
+import { extremeOf, isFloat } from '../../../../../base/dtypes.js'
+import type { DType } from '../../../../../base/dtypes.js'
+import type { ReduceParams } from '../../../../program/primitives.js'
+import { integers } from '../mlir.js'
+import * as ops from '../ops.js'
+import type { BlockWriter, Lowered } from '../writer.js'
+import type { LoweringContext, Lowerings } from './rule.js'
+
+/** The dtype in which a reduction of `dtype` adds or multiplies: 16-bit floats are rounded once, at the end. */
+export const summedAs = (dtype: DType): DType => (isFloat(dtype) ? 'float32' : dtype)
+
+/** Applies `f` to an array converted to the dtype in which it is summed, and converts its result back. */
+export const widened = (b: BlockWriter, x: Lowered, f: (x: Lowered) => Lowered): Lowered =>
+  ops.convert(b, f(ops.convert(b, x, summedAs(x.aval.dtype))), x.aval.dtype)
+
+/** The operation of StableHLO that combines two elements, and the element that changes nothing. */
+interface Fold {
+  operation: string
+  initial: number | bigint
+}
+
+const reduction =
+  (foldOf: (dtype: DType) => Fold, sums = false) =>
+  ({ block }: LoweringContext, [x]: readonly Lowered[], { axes }: ReduceParams): Lowered[] => {
+    if (axes.length === 0) return [x]
+    const { operation, initial } = foldOf(x.aval.dtype)
+    const run = (wide: Lowered): Lowered =>
+      ops.reduce(
+        block,
+        [wide],
+        [block.constant(initial, { dtype: wide.aval.dtype, shape: [] })],
+        axes,
+        (b, [p], [q]) => [ops.elementwise(b, operation, p, q)],
+      )[0]
+    return [sums ? widened(block, x, run) : run(x)]
+  }
+
+const or: Fold = { operation: 'or', initial: 0 }
+const and: Fold = { operation: 'and', initial: 1 }
+
+const sumOf = (dtype: DType): Fold => (dtype === 'bool' ? or : { operation: 'add', initial: 0 })
+const productOf = (dtype: DType): Fold => (dtype === 'bool' ? and : { operation: 'multiply', initial: 1 })
+const maxOf = (dtype: DType): Fold =>
+  dtype === 'bool' ? or : { operation: 'maximum', initial: extremeOf(dtype, 'least') }
+const minOf = (dtype: DType): Fold =>
+  dtype === 'bool' ? and : { operation: 'minimum', initial: extremeOf(dtype, 'greatest') }
+
+const LAST_INT32 = 2 ** 31 - 1
+
+/**
+ * The position of the best element: a reduction of pairs of an element and its index. Of two equal elements, or two
+ * NaN, the first is better; NaN is better than any number. So the result does not depend on the order of combination.
+ */
+const bestIndex =
+  (direction: 'GT' | 'LT') =>
+  ({ block }: LoweringContext, [x]: readonly Lowered[], { axis }: { axis: number }): Lowered[] => {
+    const { dtype, shape } = x.aval
+    const worst = block.constant(extremeOf(dtype, direction === 'GT' ? 'least' : 'greatest'), { dtype, shape: [] })
+    const last = block.constant(LAST_INT32, { dtype: 'int32', shape: [] })
+    const combine = (b: BlockWriter, [p, i]: readonly Lowered[], [q, j]: readonly Lowered[]): readonly Lowered[] => {
+      const [isNaN, otherIsNaN] = [ops.isNaNOf(b, p), ops.isNaNOf(b, q)]
+      let isBetter = ops.compare(b, direction, p, q)
+      let isEqual = ops.compare(b, 'EQ', p, q)
+      if (isNaN && otherIsNaN) {
+        isBetter = ops.elementwise(b, 'or', isBetter, ops.compare(b, 'GT', isNaN, otherIsNaN))
+        isEqual = ops.elementwise(b, 'or', isEqual, ops.elementwise(b, 'and', isNaN, otherIsNaN))
+      }
+      const isFirst = ops.elementwise(b, 'and', isEqual, ops.compare(b, 'LT', i, j))
+      const takes = ops.elementwise(b, 'or', isBetter, isFirst)
+      return [ops.select(b, takes, p, q), ops.select(b, takes, i, j)]
+    }
+    return [ops.reduce(block, [x, ops.iota(block, 'int32', shape, axis)], [worst, last], [axis], combine)[1]]
+  }
+
+/** Reductions and cumulative sums. */
+export const reduceRules = {
+  reduceSum: reduction(sumOf, true),
+  reduceProd: reduction(productOf, true),
+  reduceMax: reduction(maxOf),
+  reduceMin: reduction(minOf),
+  reduceAnd: reduction(() => and),
+  reduceOr: reduction(() => or),
+  argmax: bestIndex('GT'),
+  argmin: bestIndex('LT'),
+  // A window as long as the axis, padded before the first (or after the last) element.
+  cumsum: ({ block }, [x], { axis, reverse }) => {
+    const { shape } = x.aval
+    if (shape.includes(0)) return [x]
+    const along = (n: number, other: number): number[] => shape.map((_, i) => (i === axis ? n : other))
+    const margin = shape[axis] - 1
+    const padding = shape.map((_, i) => (i !== axis ? [0, 0] : reverse ? [0, margin] : [margin, 0]))
+    const ones = integers(along(1, 1))
+    const sum = (wide: Lowered): Lowered => {
+      const scalar = { dtype: wide.aval.dtype, shape: [] }
+      return block.op(
+        'stablehlo.reduce_window',
+        [wide, block.constant(0, scalar)],
+        wide.aval,
+        {
+          window_dimensions: integers(along(shape[axis], 1)),
+          window_strides: ones,
+          base_dilations: ones,
+          window_dilations: ones,
+          padding: `dense<${JSON.stringify(padding)}> : tensor<${shape.length}x2xi64>`,
+        },
+        [block.region([scalar, scalar], (b, [p, q]) => [ops.elementwise(b, 'add', p, q)])],
+      )
+    }
+    return [widened(block, x, sum)]
+  },
+} satisfies Lowerings
