@@ -85,7 +85,7 @@ export class XlaBackend implements Backend {
 }
 
 /** Every equation is rounded to its dtype, as the primitives say. */
-const flags = { xla_allow_excess_precision: false }
+const flags = { xla_allow_excess_precision: false, xla_cpu_enable_fast_min_max: false }
 
 class XlaExecutable implements Executable {
   constructor(
