@@ -91,8 +91,9 @@ export interface ShardMapParams<Program> {
  *   AND; dotGeneral computes an OR of ANDs; comparisons order false below true.
  * - A NaN operand gives a NaN result, whatever its position, except where a comment says otherwise. NaN payloads and
  *   signs are not kept.
- * - Zeros keep their sign as in IEEE 754, except in `select`, `max` and `min`, and where `simplify` rewrites x + 0 as
- *   x.
+ * - Zeros keep their sign as in IEEE 754, except in `select`, `max`, `min` and `dotGeneral`, and where `simplify`
+ *   rewrites x + 0 as x.
+ * - A backend may take subnormal float32 and bfloat16 numbers as zeros of their sign. XLA does on a CPU.
  */
 // prettier-ignore
 export interface PrimitiveParamsOf<Program> {

@@ -8,6 +8,7 @@ import type { PrimitiveName } from '../../../src/engine/program/primitives.js'
 import type { PrimitiveParams, Program } from '../../../src/engine/program/program.js'
 import { Literal } from '../../../src/engine/program/value.js'
 import type { Value } from '../../../src/engine/program/value.js'
+import { isSubnormal } from './compare.js'
 import type { Tolerance } from './compare.js'
 
 /** An operand that reaches the primitive through a broadcastInDim, which a backend may have kept small. */
@@ -156,6 +157,12 @@ export function withBroadcastOperands<P extends PrimitiveName>({
     )
   })
   return changed ? { name: `${name}, operands broadcast`, operands: rows, params } : undefined
+}
+
+/** Whether an operand has a subnormal element. */
+export function hasSubnormals(operand: Operand): boolean {
+  const source = operand instanceof Broadcast ? operand.of : operand
+  return !(source instanceof Literal) && isFloat(source.dtype) && toNumbers(source).some(isSubnormal)
 }
 
 export interface Batch {

@@ -15,8 +15,16 @@ export type Tolerance = 'bits' | { ulps: number; absolute?: number; eitherZero?:
 export const exact: Tolerance = { ulps: 0 }
 export const eitherZero: Tolerance = { ulps: 0, eitherZero: true }
 
-/** Describes in one line how `actual` differs; undefined if it does not. NaN equals NaN. */
-export function difference(actual: HostTensor, expected: HostTensor, tolerance: Tolerance): string | undefined {
+/**
+ * Describes in one line how `actual` differs; undefined if it does not. NaN equals NaN. With `flushesSubnormals`, a
+ * zero of the same sign will do for a subnormal number.
+ */
+export function difference(
+  actual: HostTensor,
+  expected: HostTensor,
+  tolerance: Tolerance,
+  flushesSubnormals = false,
+): string | undefined {
   if (!sameAval(actual, expected)) return `is ${formatAval(actual)}, must be ${formatAval(expected)}`
   if (actual.data.constructor !== expected.data.constructor || actual.data.length !== expected.data.length) {
     return `is held in ${actual.data.constructor.name}(${actual.data.length}), must be in ${expected.data.constructor.name}(${expected.data.length})`
@@ -25,8 +33,13 @@ export function difference(actual: HostTensor, expected: HostTensor, tolerance: 
   const [readActual, readExpected] = [reader(dtype, actual.data), reader(dtype, expected.data)]
   const wrong: number[] = []
   for (let i = 0; i < expected.data.length; i++) {
-    const equal = actual.data[i] === expected.data[i]
-    if (!isFloat(dtype) ? !equal : !near(dtype, readActual(i), readExpected(i), tolerance)) wrong.push(i)
+    if (!isFloat(dtype)) {
+      if (actual.data[i] !== expected.data[i]) wrong.push(i)
+      continue
+    }
+    const [x, y] = [readActual(i), readExpected(i)]
+    const isFlushed = flushesSubnormals && isSubnormal(y) && Object.is(x, y < 0 ? -0 : 0)
+    if (!isFlushed && !near(dtype, x, y, tolerance)) wrong.push(i)
   }
   if (wrong.length === 0) return undefined
   const show = (t: HostTensor, i: number): string =>
@@ -37,6 +50,9 @@ export function difference(actual: HostTensor, expected: HostTensor, tolerance: 
     .join('; ')
   return `${wrong.length} of ${expected.data.length} elements differ: ${some}`
 }
+
+/** Whether a float32 or bfloat16 is so small that it has fewer digits than others. */
+export const isSubnormal = (x: number): boolean => x !== 0 && Math.abs(x) < 2 ** -126
 
 const signedZero = (x: number): string => (Object.is(x, -0) ? '-0' : String(x))
 

@@ -165,7 +165,10 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
   sign: unary(
     numeric,
     exact,
-    stated('float32', 'NaN and -0 stay', [NaN, -Infinity, -3, -0, 1e-45, -1e-45], [NaN, -1, -1, -0, 1, -1]),
+    all(
+      stated('float32', 'NaN and -0 stay', [NaN, -Infinity, -3, -0], [NaN, -1, -1, -0]),
+      stated('float32', 'of subnormal numbers', [1e-45, -1e-45], [1, -1]),
+    ),
   ),
   floor: unary(floats, exact),
   ceil: unary(floats, exact),

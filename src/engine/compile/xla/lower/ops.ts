@@ -50,12 +50,7 @@ export const broadcastInDim = (
 ): Lowered =>
   sameShape(x.aval.shape, shape)
     ? x
-    : b.op(
-        'stablehlo.broadcast_in_dim',
-        [x],
-        { dtype: x.aval.dtype, shape },
-        { broadcast_dimensions: integers(dims) },
-      )
+    : b.op('stablehlo.broadcast_in_dim', [x], { dtype: x.aval.dtype, shape }, { broadcast_dimensions: integers(dims) })
 
 export const reshape = (b: BlockWriter, x: Lowered, shape: readonly number[]): Lowered =>
   sameShape(x.aval.shape, shape) ? x : b.op('stablehlo.reshape', [x], { dtype: x.aval.dtype, shape })
@@ -110,7 +105,9 @@ export function reduce(
   const n = inputs.length
   const shape = otherAxes(inputs[0].aval.shape, axes).map(i => inputs[0].aval.shape[i])
   const scalars = inputs.map(x => ({ dtype: x.aval.dtype, shape: [] }))
-  const body = b.region([...scalars, ...scalars], (inner, values) => combine(inner, values.slice(0, n), values.slice(n)))
+  const body = b.region([...scalars, ...scalars], (inner, values) =>
+    combine(inner, values.slice(0, n), values.slice(n)),
+  )
   return b.several(
     'stablehlo.reduce',
     [...inputs, ...initial],

@@ -71,7 +71,11 @@ export const controlRules = {
         const count = now[n]
         const at = reverse ? ops.elementwise(b, 'subtract', b.constant(length - 1, index), count) : count
         const rows = now.slice(numConsts, n).map(x => readRow(b, x, at))
-        const next = module.inline(b, body, [...now.slice(0, numConsts), ...now.slice(n + 1, n + 1 + numCarry), ...rows])
+        const next = module.inline(b, body, [
+          ...now.slice(0, numConsts),
+          ...now.slice(n + 1, n + 1 + numCarry),
+          ...rows,
+        ])
         const written = now.slice(n + 1 + numCarry).map((y, i) => writeRow(b, y, at, next[numCarry + i]))
         return [ops.elementwise(b, 'add', count, b.constant(1, index)), ...next.slice(0, numCarry), ...written]
       },

@@ -77,8 +77,7 @@ function scatterWith(
 ): Lowered {
   if (updates.aval.shape.includes(0) || x.aval.shape.includes(0)) return x
   const wide = asIndices(b, given)
-  const indices =
-    mode === 'clip' && axes.length > 0 ? clipped(b, wide, greatestIndices(b, x, wide, axes)) : wide
+  const indices = mode === 'clip' && axes.length > 0 ? clipped(b, wide, greatestIndices(b, x, wide, axes)) : wide
   const batch = range(batchDims)
   const numKept = x.aval.shape.length - batchDims - axes.length
   const scalar = { dtype: x.aval.dtype, shape: [] }
@@ -107,11 +106,8 @@ export const indexingRules = {
   scatter: ({ block }, inputs, params) => [scatterWith(block, inputs, params, (_, _current, update) => update)],
   scatterAdd: ({ block }, [x, indices, updates], params) => [
     widened(block, x, wide =>
-      scatterWith(
-        block,
-        [wide, indices, ops.convert(block, updates, wide.aval.dtype)],
-        params,
-        (b, current, update) => ops.elementwise(b, sum(wide.aval.dtype), current, update),
+      scatterWith(block, [wide, indices, ops.convert(block, updates, wide.aval.dtype)], params, (b, current, update) =>
+        ops.elementwise(b, sum(wide.aval.dtype), current, update),
       ),
     ),
   ],
