@@ -68,7 +68,7 @@ const gather = ({ block: b, outs: [out] }: LoweringContext, [x, given]: readonly
   ]
 }
 
-/** A scatter that combines each update with the element at its place. StableHLO's scatter drops updates out of bounds. */
+/** A scatter that combines each update with the element at its place. StableHLO drops updates out of bounds. */
 function scatterWith(
   b: BlockWriter,
   [x, given, updates]: readonly Lowered[],
