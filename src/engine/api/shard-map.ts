@@ -31,12 +31,12 @@ const isSpec = (x: unknown): x is PartitionSpec => x instanceof PartitionSpec
 /**
  * Runs `f` on each device of a mesh, on the device's parts of the arguments, as JAX's `shard_map`. In `f`, arrays have
  * the shapes of the parts, and the collectives of `lax` (`psum`, `allToAll`, ...) combine what the devices compute.
- * Along mesh axes that an argument's spec does not name, all devices get the same part. Along axes that a result's spec
- * does not name, all devices must compute the same, as after a `psum`. Arrays that `f` closes over are on every device.
- * On a backend with fewer devices than the mesh has, one device computes the parts of all.
+ * Along mesh axes that an argument's spec does not name, all devices get the same part. Along those that a result's
+ * spec does not name, all devices must compute the same, as after a `psum`. Arrays that `f` closes over are on every
+ * device. On a backend with fewer devices than the mesh has, one device computes the parts of all.
  *
- * Throws a ShapeError if an array cannot be split evenly, or if a result that may differ between devices has a spec that
- * does not say so.
+ * Throws a ShapeError if an array cannot be split evenly, or if a result that may differ between devices has a spec
+ * that does not say so.
  */
 export function shardMap<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,

@@ -100,7 +100,7 @@ export interface Partition {
   readonly mesh: Mesh
   /** Which part of each input a device gets. null: all of it. */
   readonly inputs: readonly (PartitionSpec | null)[]
-  /** Which part of each result a device keeps. null: the backend chooses (see `Executable.shardings` in compile/backend.ts). */
+  /** Which part of each result a device keeps. null: the backend chooses, see `Executable.shardings`. */
   readonly outputs: readonly (PartitionSpec | null)[]
 }
 

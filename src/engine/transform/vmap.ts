@@ -12,8 +12,8 @@ import { lead, mapped, shift, unmapped } from './batching.js'
 import type { BatchAxis, Batched, BatchRule } from './rules.js'
 
 /**
- * Applies a program to a batch of examples. Equations that have no mapped operand, and do not name the axis, are applied
- * once for all examples.
+ * Applies a program to a batch of examples. Equations that have no mapped operand, and do not name the axis, are
+ * applied once for all examples.
  */
 export function batchEval(program: Program, axis: BatchAxis, inputs: readonly Batched[]): Batched[] {
   const env = new Map<Var, Batched>()
