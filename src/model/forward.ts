@@ -10,7 +10,7 @@ import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
-import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
+import { decoderLayer, encoderLayer, laidOut, zeroPadding } from './layers.js'
 import type { LayerOutput } from './layers.js'
 import { specialIdsOf, stackLayers } from './config.js'
 import { meaningOf } from './meaning.js'
@@ -33,8 +33,9 @@ export function forward(params: ModelParams, batch: Batch, options: ForwardOptio
   const noise = noiseOf(options)
   const encoded = encode(params, batch, options, noise)
   const decoded = decode(params, batch, encoded.output, options, noise)
+  const { constrain = x => x } = options
   return {
-    logits: outputLogits(params, decoded.output, options.config),
+    logits: constrain(outputLogits(params, decoded.output, options.config), ['batch', 'length', 'vocab']),
     encoderOutput: encoded.output,
     decoderOutput: decoded.output,
     encoderStates: encoded.states,
@@ -123,7 +124,14 @@ function runStack<M extends Tensor | null>(
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
   const states = [
-    pass.noise.dropout(embed(tokenEmbedding(params, stack), tokens, config.dModel, config.dtype), pass.dropoutRate, 1),
+    laidOut(
+      pass.noise.dropout(
+        embed(tokenEmbedding(params, stack), tokens, config.dModel, config.dtype),
+        pass.dropoutRate,
+        1,
+      ),
+      pass,
+    ),
   ] // [batch, length, dModel]
   const routers: LayerRecord[] = []
   for (let i = 0; i < numLayers; i++) {

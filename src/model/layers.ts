@@ -84,8 +84,12 @@ function feedForward(
 function residual(norm: NormParams, x: Tensor, pass: Pass, f: (y: Tensor) => Tensor): Tensor {
   const { layerNormEpsilon, dtype } = pass.options.config
   const normed = zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
-  return np.add(x, pass.noise.dropout(f(normed), pass.dropoutRate, 1)) // [batch, length, dModel]
+  return laidOut(np.add(x, pass.noise.dropout(f(normed), pass.dropoutRate, 1)), pass) // [batch, length, dModel]
 }
+
+/** x [batch, length, dModel], with its rows divided over the devices, if there are several. */
+export const laidOut = (x: Tensor, { options }: Pick<Pass, 'options'>): Tensor =>
+  options.constrain ? options.constrain(x, ['batch', 'length', 'embed']) : x // [batch, length, dModel]
 
 /** Sets x [batch, length, dModel] to 0 at padding positions, if the meaning asks for it. */
 export function zeroPadding(x: Tensor, { meaning, nonPadding }: Pick<Pass, 'meaning' | 'nonPadding'>): Tensor {

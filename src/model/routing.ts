@@ -68,5 +68,6 @@ export function moeOptions(pass: Pass, tokenIds: Tensor): MoeOptions {
     jitterExperts: meaning.jittersExperts,
     activation: config.activation,
     expertDropoutRate: mode === 'train' ? router.expertDropoutRate : 0,
+    constrain: options.constrain,
   }
 }

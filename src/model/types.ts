@@ -1,5 +1,6 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import type { AttentionParams } from '../nn/attention.js'
+import type { Constrain } from '../nn/constrain.js'
 import type { DenseParams } from '../nn/dense.js'
 import type { Embedding } from '../nn/embedding.js'
 import type { MlpParams } from '../nn/mlp.js'
@@ -83,6 +84,8 @@ export interface ForwardOptions {
   dropoutActive?: Tensor
   /** Whether the backward pass computes each layer's activations again instead of keeping them. Default: false. */
   remat?: boolean
+  /** Lays activations out over several devices. Default: they are on one. */
+  constrain?: Constrain
 }
 
 /** The record of one sparse layer's router. */

@@ -12,9 +12,8 @@ import { raggedDot } from './ragged-dot.js'
 
 /**
  * Every expert's feed-forward network (mlp.ts, with kernels [experts, in, out]) on the tokens of x [tokens, dModel] in
- * its slots. Choices without a slot get 0. If all experts have the same number of slots, each kernel takes one
- * batched matmul and an expert's tokens share a dropout mask. Otherwise each kernel takes a ragged matmul
- * (ragged-dot.ts) and each token has its own mask.
+ * its slots. Choices without a slot get 0. If all experts have the same number of slots: see `evenExperts`. Otherwise
+ * each kernel takes a ragged matmul (ragged-dot.ts) and each token has its own dropout mask.
  */
 export function experts(
   params: MlpParams,
@@ -28,12 +27,12 @@ export function experts(
   const dispatched = dispatch(x, slots) // [slots, dModel]
   const outputs =
     typeof slotsOfExpert === 'number'
-      ? network(
+      ? evenExperts(
           params,
-          activation,
           np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]), // [experts, slots, dModel]
-          (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)), // [experts, slots, out]
-          y => noise.dropout(y, dropoutRate, 1),
+          activation,
+          noise,
+          dropoutRate,
         ) // [experts, slots, dModel]
       : network(
           params,
@@ -44,6 +43,25 @@ export function experts(
         ) // [slots, dModel]
   return combine(np.reshape(outputs, dispatched.shape), slots) // [tokens, choices, dModel]
 }
+
+/**
+ * Every expert's network on its slots, of which all experts have the same number: x [experts, slots, dModel]. Each
+ * kernel takes one batched matmul, and an expert's slots share a dropout mask.
+ */
+export const evenExperts = (
+  params: MlpParams,
+  x: Tensor,
+  activation: Activation,
+  noise: Noise,
+  dropoutRate: number,
+): Tensor =>
+  network(
+    params,
+    activation,
+    x,
+    (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)), // [experts, slots, out]
+    y => noise.dropout(y, dropoutRate, 1),
+  ) // [experts, slots, dModel]
 
 function network(
   params: MlpParams,

@@ -101,6 +101,34 @@ describe('sparse feed-forward layer', () => {
     expect(await worst(a.router.router_weights.w.kernel, b.router.router_weights.w.kernel)).toBeLessThan(1e-5)
   })
 
+  it('computes the same, dropped tokens included, where experts are spread over devices', async () => {
+    const layouts = new Set<string>()
+    const spread = (capacity: number): MoeOptions => ({
+      ...withCapacity(capacity),
+      constrain: (x, axes) => {
+        layouts.add(axes.join())
+        return x
+      },
+    })
+    const results = async (options: MoeOptions): Promise<number[][]> => {
+      const f = (p: MoeParams, x: Tensor): Tensor => moeLayer(p, x, null, options, noNoise).output
+      const [ofParams, ofX] = jit(grad((p: MoeParams, x: Tensor) => np.sum(np.square(f(p, x))), { argument: [0, 1] }))(
+        params(),
+        inputs(),
+      ) as [MoeParams & { expert: { wo: { kernel: Tensor } } }, Tensor]
+      return Promise.all(
+        [jit(f)(params(), inputs()), ofParams.expert.wo.kernel, ofParams.router.router_weights.w.kernel, ofX].map(y =>
+          y.numbers(),
+        ),
+      )
+    }
+    for (const capacity of [1, 4]) {
+      const [plain, spreadOut] = [await results(withCapacity(capacity)), await results(spread(capacity))]
+      plain.forEach((values, i) => close(spreadOut[i], values))
+    }
+    expect([...layouts]).toContain('expert,group,capacity,embed')
+  })
+
   it('drops tokens beyond the capacity, and counts them', async () => {
     const { output, kept, statistics } = run(withCapacity(1))
     const keeps = await kept.numbers()

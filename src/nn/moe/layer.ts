@@ -1,5 +1,6 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
+import type { Constrain } from '../constrain.js'
 import { dense } from '../dense.js'
 import type { DenseParams } from '../dense.js'
 import type { Activation, MlpParams } from '../mlp.js'
@@ -10,7 +11,8 @@ import { experts } from './experts.js'
 import { fromGroups, toGroups } from './groups.js'
 import type { TokenGroups } from './groups.js'
 import { loadBalancingLoss, routerZLoss } from './losses.js'
-import type { Router } from './router.js'
+import type { Assignment, Router } from './router.js'
+import { spreadExperts } from './spread-experts.js'
 import { routerStatistics } from './statistics.js'
 import type { RouterRecord } from './types.js'
 
@@ -38,6 +40,8 @@ export interface MoeOptions {
   jitterExperts: boolean
   activation: Activation
   expertDropoutRate: number
+  /** Lays activations out over several devices: see `spreadExperts`. Left out on one device. */
+  constrain?: Constrain
 }
 
 /**
@@ -54,7 +58,8 @@ export function moeLayer(
 ): RouterRecord {
   const { groups, capacity } = options
   const { numGroups, tokensPerGroup } = groups
-  const grouped = toGroups(x, groups) // [groups, tokens, dModel]
+  const { constrain = x => x } = options
+  const grouped = constrain(toGroups(x, groups), ['group', 'length', 'embed']) // [groups, tokens, dModel]
   const groupedMask = mask && toGroups(mask, groups) // [groups, tokens]
   const present = groupedMask ? np.astype(groupedMask, 'float32') : np.ones([numGroups, tokensPerGroup]) // [groups, tokens]
 
@@ -72,11 +77,9 @@ export function moeLayer(
     capacityShare: options.capacityShare,
   })
   const { expert, position, kept, gate, choice } = assignment
-  const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
-  const tokens = np.reshape(seen, [numGroups * tokensPerGroup, x.shape[2]]) // [tokens, dModel]
-  const outputs = experts(params.expert, tokens, slots, options.activation, noise, options.expertDropoutRate) // [tokens, choices, dModel]
-  const gates = np.reshape(gate, [...slots.slotOfChoice.shape, 1]) // [tokens, choices, 1]
+  const outputs = expertOutputs(params.expert, seen, assignment, numExperts, options, noise) // [tokens, choices, dModel]
+  const gates = np.reshape(gate, [...outputs.shape.slice(0, 2), 1]) // [tokens, choices, 1]
   const gated = np.sum(np.multiply(outputs, gates), { axis: 1 }) // [tokens, dModel]
 
   const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]
@@ -104,6 +107,24 @@ export function moeLayer(
     ),
     output: fromGroups(gated, groups, x.shape[0], x.shape[1]),
   }
+}
+
+/** The outputs of each token's experts, of x [groups, tokens, dModel]. */
+function expertOutputs(
+  params: MlpParams,
+  x: Tensor,
+  assignment: Assignment,
+  numExperts: number,
+  { capacity, activation, expertDropoutRate, constrain }: MoeOptions,
+  noise: Noise,
+): Tensor {
+  if (constrain && capacity !== null) {
+    const sizes = { numExperts, capacity }
+    return spreadExperts(params, x, assignment, sizes, activation, noise, expertDropoutRate, constrain) // [tokens, choices, dModel]
+  }
+  const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
+  const tokens = np.reshape(x, [-1, x.shape[2]]) // [tokens, dModel]
+  return experts(params, tokens, slots, activation, noise, expertDropoutRate) // [tokens, choices, dModel]
 }
 
 /** The router's float32 logits of x [groups, tokens, dModel]. */
