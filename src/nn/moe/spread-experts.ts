@@ -9,8 +9,8 @@ import { evenExperts } from './experts.js'
 import type { Assignment } from './router.js'
 
 /**
- * What `experts` computes, with experts on several devices, as Switch Transformers (section 2.3) and Flaxformer lay them
- * out. Each device has some groups of tokens and some experts. It moves its groups' tokens into slots, sends each
+ * What `experts` computes, with experts on several devices, as Switch Transformers (section 2.3) and Flaxformer lay
+ * them out. Each device has some groups of tokens and some experts. It moves its groups' tokens into slots, sends each
  * expert's slots to the expert's device and gets their outputs back: between the layouts by group and by expert, the
  * compiler writes an all-to-all. `x` is [groups, tokens, dModel]; the result is [groups * tokens, choices, dModel].
  */
