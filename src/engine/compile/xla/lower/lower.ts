@@ -1,6 +1,7 @@
 import type { PrimitiveName } from '../../../program/primitives.js'
 import { Lit } from '../../../program/program.js'
 import type { Atom, PrimitiveParams, Program, Var } from '../../../program/program.js'
+import type { Partition } from '../../../program/sharding.js'
 import { aliasesOf } from './aliases.js'
 import { ModuleWriter } from './module.js'
 import { programRules } from './rules/composites.js'
@@ -14,17 +15,23 @@ import { threefry2x32 } from './rules/random.js'
 import { reduceRules } from './rules/reduce.js'
 import type { Lowering, LoweringContext } from './rules/rule.js'
 import { structureRules } from './rules/structure.js'
+import { partitionedAttributes } from './shardy.js'
 import type { BlockWriter, Lowered } from './writer.js'
 
 export interface LoweringOptions {
   /** The inputs whose memory the results may take. */
   donated?: readonly boolean[]
+  /** The mesh of devices that run the program, and its layouts. Left out for a program of one device. */
+  partition?: Partition
 }
 
 /** A program as the text of a StableHLO module, with the function `main`. */
-export function toStableHlo(program: Program, { donated = [] }: LoweringOptions = {}): string {
-  const module = new ModuleWriter(writeProgram)
-  module.main(program, aliasesOf(program, donated))
+export function toStableHlo(program: Program, { donated = [], partition }: LoweringOptions = {}): string {
+  const module = new ModuleWriter(writeProgram, partition?.mesh)
+  if (partition) {
+    const { inputs, outputs } = partitionedAttributes(program, donated, partition)
+    module.main(program, inputs, outputs)
+  } else module.main(program, aliasesOf(program, donated))
   return module.text
 }
 

@@ -1,6 +1,8 @@
 import type { Aval } from '../../../program/aval.js'
 import type { Program } from '../../../program/program.js'
+import type { Mesh } from '../../../program/sharding.js'
 import { typeText } from './mlir.js'
+import { meshText } from './shardy.js'
 import { BlockWriter, namesText, parametersText, typesText } from './writer.js'
 import type { Lowered } from './writer.js'
 
@@ -20,17 +22,28 @@ export class ModuleWriter {
   private readonly texts = new WeakMap<Program, string>()
   private readonly used = new Set<string>(['main'])
 
-  constructor(private readonly write: WriteProgram) {}
+  /** `mesh`: the devices that run the module together; null: one device. */
+  constructor(
+    private readonly write: WriteProgram,
+    readonly mesh: Mesh | null = null,
+  ) {}
 
   /** The module's text. */
   get text(): string {
-    return `module @switchyard {\n${this.functions.toReversed().join('')}}\n`
+    const attributes = this.mesh
+      ? ` attributes {mhlo.num_partitions = ${this.mesh.size} : i32, mhlo.num_replicas = 1 : i32}`
+      : ''
+    const declared = this.mesh ? meshText(this.mesh) : ''
+    return `module @switchyard${attributes} {\n${declared}${this.functions.toReversed().join('')}}\n`
   }
 
-  /** Writes the function `main`. `attributes`: of each input, such as ` {jax.buffer_donor = true}`, or ''. */
-  main(program: Program, attributes: readonly string[]): void {
+  /**
+   * Writes the function `main`. `attributes`: of each input and of each result, such as ` {jax.buffer_donor = true}`,
+   * or ''.
+   */
+  main(program: Program, attributes: readonly string[], ofResults: readonly string[] = []): void {
     this.function('main', program.inputs.map(v => v.aval), (block, inputs) =>
-      this.write(this, block, program, inputs), attributes) // prettier-ignore
+      this.write(this, block, program, inputs), attributes, ofResults) // prettier-ignore
   }
 
   /** Writes the equations of a program into a block. */
@@ -87,18 +100,20 @@ export class ModuleWriter {
 
   private function(
     symbol: string,
-    types: readonly Aval[],
+    parameterTypes: readonly Aval[],
     write: (block: BlockWriter, inputs: Lowered[]) => readonly Lowered[],
     attributes?: readonly string[],
+    ofResults?: readonly string[],
   ): void {
     const block = new BlockWriter()
-    const inputs = block.arguments(types)
+    const inputs = block.arguments(parameterTypes)
     const outputs = write(block, inputs)
     const parameters = attributes
       ? inputs.map((v, i) => `${parametersText([v])}${attributes[i]}`).join(', ')
       : parametersText(inputs)
-    const results = outputs.map(v => typeText(v.aval)).join(', ')
-    const result = outputs.length === 0 ? '' : ` ${namesText(outputs)} : ${results}`
+    const types = outputs.map(v => typeText(v.aval))
+    const results = types.map((type, i) => `${type}${ofResults?.[i] ?? ''}`).join(', ')
+    const result = outputs.length === 0 ? '' : ` ${namesText(outputs)} : ${types.join(', ')}`
     this.functions.push(
       `  func.func ${symbol === 'main' ? 'public' : 'private'} @${symbol}(${parameters}) -> (${results}) {\n` +
         `${block.text}    return${result}\n  }\n`,

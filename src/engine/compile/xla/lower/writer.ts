@@ -81,12 +81,19 @@ export class BlockWriter {
     return found
   }
 
-  /** A region of one block, whose arguments have these types and which returns what `write` returns. */
-  region(types: readonly Aval[], write: (block: BlockWriter, values: Lowered[]) => readonly Lowered[]): string {
+  /**
+   * A region of one block, whose arguments have these types and which returns what `write` returns, by the operation
+   * `terminator`.
+   */
+  region(
+    types: readonly Aval[],
+    write: (block: BlockWriter, values: Lowered[]) => readonly Lowered[],
+    terminator = 'stablehlo.return',
+  ): string {
     const block = new BlockWriter(this.names, `${this.indent}  `)
     const values = block.arguments(types)
     const results = write(block, values)
-    block.several('stablehlo.return', results, [])
+    block.several(terminator, results, [])
     const label = types.length === 0 ? '' : `${this.indent}^bb0(${parametersText(values)}):\n`
     return `{\n${label}${block.text}${this.indent}}`
   }
