@@ -27,8 +27,10 @@ export interface LoweringOptions {
 
 /** A program as the text of a StableHLO module, with the function `main`. */
 export function toStableHlo(program: Program, { donated = [], partition }: LoweringOptions = {}): string {
-  const module = new ModuleWriter(writeProgram, partition?.mesh)
-  if (partition) {
+  // XLA partitions no program for one device.
+  const isPartitioned = partition !== undefined && partition.mesh.size > 1
+  const module = new ModuleWriter(writeProgram, isPartitioned ? partition.mesh : null)
+  if (isPartitioned) {
     const { inputs, outputs } = partitionedAttributes(program, donated, partition)
     module.main(program, inputs, outputs)
   } else module.main(program, aliasesOf(program, donated))
