@@ -31,6 +31,7 @@ export class PageMemory {
     private readonly slotBytes: number,
     private readonly policy: EvictionPolicy,
     private readonly pinned: ReadonlySet<number>,
+    private readonly allocate = (bytes: number): Uint8Array<ArrayBuffer> => new Uint8Array(bytes),
   ) {}
 
   /** The bytes of all slots so far, and of what is kept beside their pages. */
@@ -95,7 +96,7 @@ export class PageMemory {
 
   private allocated(): Slot | undefined {
     if (this.bytes + this.slotBytes > this.most) return undefined
-    const slot: Slot = { bytes: new Uint8Array(this.slotBytes), page: -1, users: 0, kept: [] }
+    const slot: Slot = { bytes: this.allocate(this.slotBytes), page: -1, users: 0, kept: [] }
     this.slots.push(slot)
     return slot
   }

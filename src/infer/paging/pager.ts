@@ -120,7 +120,17 @@ export class Pager {
     if (slots < pages.count) checkPins(pinned, slots, pages)
     this.pages = pages
     this.policy = policies[policy](pages)
-    this.memory = new PageMemory(memory, pages.slotBytes, this.policy, pinned)
+    // Generated code multiplies 8-bit kernels where they are. Programs keep nothing beside such pages, so a slot of them
+    // is never given up.
+    const inArenas = source.stacks.some(({ parts }) => parts.some(({ dtype }) => dtype === 'int8'))
+    const arenas = new PageArenas(slots * pages.slotBytes)
+    this.memory = new PageMemory(
+      memory,
+      pages.slotBytes,
+      this.policy,
+      pinned,
+      inArenas ? bytes => arenas.allocate(bytes) : undefined,
+    )
     this.stackPages = source.stacks.map(({ path, numExperts, parts }, stack) => ({
       name: path,
       length: numExperts,
@@ -339,12 +349,12 @@ export class Pager {
 
   /** The page that a slot holds, without a copy. */
   private pageIn(slot: Slot): Page {
-    const { buffer } = slot.bytes
+    const { buffer, byteOffset } = slot.bytes
     const parts = this.source.stacks[this.pages.stackOf(slot.page)].parts.map(
       ({ dtype, shape, offset }): HostTensor => ({
         dtype,
         shape,
-        data: dtypes[dtype].make(buffer, offset, sizeOf(shape)),
+        data: dtypes[dtype].make(buffer, byteOffset + offset, sizeOf(shape)),
       }),
     )
     return {

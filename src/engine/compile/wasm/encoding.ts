@@ -37,6 +37,8 @@ export const get = (local: number): number[] => [GET, ...leb(local)]
 export const set = (local: number): number[] => [SET, ...leb(local)]
 export const i32Const = (value: number): number[] => [0x41, ...sleb(value)]
 export const i32Add = [0x6a]
+export const i32Multiply = [0x6c]
+export const shiftLeft = [0x74]
 export const simd = (opcode: number): number[] => [0xfd, ...leb(opcode)]
 
 /** `do { body; index += step } while (index < end)`, for locals `index` and `end`, unsigned. */

@@ -2,6 +2,8 @@
 
 export const v128 = {
   load: 0x00,
+  load8x8S: 0x01,
+  load32Splat: 0x09,
   store: 0x0b,
   const: 0x0c,
   not: 0x4d,
@@ -62,6 +64,7 @@ export const i32x4 = {
   minU: 0xb7,
   maxS: 0xb8,
   maxU: 0xb9,
+  dotI16x8S: 0xba,
   truncSatF32x4S: 0xf8,
   truncSatF32x4U: 0xf9,
   truncSatF64x2UZero: 0xfd,
