@@ -2,10 +2,11 @@ import { flatten, pathsOf, unflatten } from '../src/base/pytree.js'
 import type { Tree } from '../src/base/pytree.js'
 import { allocate } from '../src/base/dtypes.js'
 import type { DType } from '../src/base/dtypes.js'
-import { castHost, partOf, sizeOf } from '../src/base/host-tensor.js'
+import { bytesOf, castHost, partOf, sizeOf } from '../src/base/host-tensor.js'
 import type { HostTensor } from '../src/base/host-tensor.js'
 import { pagedArray } from '../src/engine/api/paged-array.js'
 import type { Page, PagePart, Pages } from '../src/engine/api/paged-array.js'
+import { PageArenas } from '../src/engine/compile/wasm/page-arenas.js'
 import { hostView } from '../src/engine/api/tensor.js'
 import type { Tensor } from '../src/engine/api/tensor.js'
 
@@ -30,15 +31,24 @@ export class MemoryPages implements Pages {
     this.parts = arrays.map(({ dtype, shape }) => ({ dtype, shape: shape.slice(1), isTransposed }))
   }
 
+  /** A copy of a part; of 8-bit integers, where a Pager has them. */
+  private copyOf({ dtype, data }: HostTensor): HostTensor['data'] {
+    if (dtype !== 'int8') return data.slice()
+    const { buffer, byteOffset } = new PageArenas(data.byteLength).allocate(data.byteLength)
+    const copy = new Int8Array(buffer, byteOffset, data.length)
+    copy.set(data as Int8Array)
+    return copy
+  }
+
   async *fetch(indices: readonly number[]): AsyncGenerator<Page> {
     this.fetched.push(indices)
     for (const index of indices.toReversed()) {
       const parts = this.arrays.map(array => {
         const part = partOf(array, index)
-        return { ...part, data: part.data.slice() }
+        return { ...part, data: this.copyOf(part) }
       })
       yield { index, parts }
-      for (const { data } of parts) new Uint8Array(data.buffer).fill(0xff)
+      for (const part of parts) bytesOf(part).fill(0xff)
       if (this.failure === null) continue
       const error = this.failure
       this.failure = null

@@ -171,7 +171,7 @@ export class OnnxBackend implements Backend {
           // All sizes share the session.
           release: async () => undefined,
         }
-        return (given.every(b => b === null) && forFewRows(program, this.products, whole)) || whole
+        return (given.every(b => b === null) && forFewRows(program, this.products, whole, this.sessions)) || whole
       },
       release: () => session.release(),
     }

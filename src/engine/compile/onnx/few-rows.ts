@@ -4,19 +4,27 @@ import type { Executable } from '../backend.js'
 import { fitsProduct } from '../wasm/integer-product.js'
 import type { IntegerProducts } from '../wasm/integer-product.js'
 import { HostBuffer, inMemory } from './buffer.js'
+import type { SessionFactory } from './session.js'
 
 /**
  * An executable for a program of products of few rows with 8-bit kernels that are inputs, such as one expert of a
  * model. If the kernels lie in page arenas, they are multiplied where they are, with the same results. Otherwise, and
  * for rows that are 0 or not finite, `whole` runs. Null if the program is another one.
  */
-export function forFewRows(program: Program, products: IntegerProducts, whole: Executable): Executable | null {
+export function forFewRows(
+  program: Program,
+  products: IntegerProducts,
+  whole: Executable,
+  sessions: SessionFactory,
+): Executable | null {
   const inputs = new Set<Atom>(program.inputs)
   if (program.equations.length === 0 || !program.equations.every(eqn => isRelu(eqn) || isProduct(eqn, inputs)))
     return null
   return {
     stats: whole.stats,
     run: async (buffers, written) => {
+      // Files that are being read meanwhile, for other experts, get on.
+      await sessions.turn?.()
       const tensors = (await inMemory(buffers)).map(({ tensor }) => tensor.data)
       const values = compute(program, products, new Map(program.inputs.map((v, i) => [v, tensors[i]])))
       if (!values) return whole.run(buffers, written)

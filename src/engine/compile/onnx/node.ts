@@ -17,6 +17,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
   return {
     collectGarbage,
     readsFiles: async () => true,
+    turn: () => new Promise(resolve => setImmediate(resolve)),
     describe: async () => {
       const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`

@@ -33,6 +33,8 @@ export interface SessionFactory {
   create(graph: GraphInfo, options: SessionOptions): Promise<Session>
   /** Whether sessions read weights that are in files (`FileTensor`). Left out if all weights must be in memory. */
   readsFiles?(): Promise<boolean>
+  /** Lets the event loop turn, as a session does in each run. Left out if a run blocks it. */
+  turn?(): Promise<void>
   /**
    * Frees the memory of arrays that nothing refers to, now instead of at some later time. Left out if it cannot be
    * done.
