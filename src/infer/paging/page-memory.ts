@@ -1,4 +1,6 @@
+import type { ExpertStack } from '../../checkpoint/experts/source.js'
 import type { Page } from '../../engine/compile/paged/pages.js'
+import { PageArenas } from '../../engine/compile/wasm/page-arenas.js'
 import { leastWorth } from './policy.js'
 import type { EvictionPolicy } from './policy.js'
 
@@ -13,6 +15,18 @@ export interface Slot {
   view?: Page
   /** What programs keep beside the page until it leaves: its bytes, and how it is freed. */
   readonly kept: { readonly bytes: number; readonly free: () => void }[]
+}
+
+type Allocator = (bytes: number) => Uint8Array<ArrayBuffer>
+
+/**
+ * Allocates memory for slots, `most` bytes at most. 8-bit kernels get memory in which generated code can multiply them.
+ * It is never freed before the pager, so it is for pages beside which programs keep nothing.
+ */
+export function slotAllocator(stacks: readonly Pick<ExpertStack, 'parts'>[], most: number): Allocator {
+  if (!stacks.some(({ parts }) => parts.some(({ dtype }) => dtype === 'int8'))) return bytes => new Uint8Array(bytes)
+  const arenas = new PageArenas(most)
+  return bytes => arenas.allocate(bytes)
 }
 
 /**
@@ -31,7 +45,7 @@ export class PageMemory {
     private readonly slotBytes: number,
     private readonly policy: EvictionPolicy,
     private readonly pinned: ReadonlySet<number>,
-    private readonly allocate = (bytes: number): Uint8Array<ArrayBuffer> => new Uint8Array(bytes),
+    private readonly allocate: Allocator,
   ) {}
 
   /** The bytes of all slots so far, and of what is kept beside their pages. */

@@ -5,7 +5,7 @@ import { sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ExpertSource } from '../../checkpoint/experts/source.js'
 import type { AbsentPage, Page, Pages } from '../../engine/compile/paged/pages.js'
-import { PageMemory } from './page-memory.js'
+import { PageMemory, slotAllocator } from './page-memory.js'
 import type { Slot } from './page-memory.js'
 import { readPage } from './page-reads.js'
 import { PageNumbers, slotsIn } from './pages.js'
@@ -120,17 +120,8 @@ export class Pager {
     if (slots < pages.count) checkPins(pinned, slots, pages)
     this.pages = pages
     this.policy = policies[policy](pages)
-    // Generated code multiplies 8-bit kernels where they are. Programs keep nothing beside such pages, so a slot of them
-    // is never given up.
-    const inArenas = source.stacks.some(({ parts }) => parts.some(({ dtype }) => dtype === 'int8'))
-    const arenas = new PageArenas(slots * pages.slotBytes)
-    this.memory = new PageMemory(
-      memory,
-      pages.slotBytes,
-      this.policy,
-      pinned,
-      inArenas ? bytes => arenas.allocate(bytes) : undefined,
-    )
+    const allocate = slotAllocator(source.stacks, slots * pages.slotBytes)
+    this.memory = new PageMemory(memory, pages.slotBytes, this.policy, pinned, allocate)
     this.stackPages = source.stacks.map(({ path, numExperts, parts }, stack) => ({
       name: path,
       length: numExperts,
