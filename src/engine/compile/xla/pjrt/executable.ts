@@ -1,16 +1,25 @@
 import type { PjrtPlatform, Pointer } from './library.js'
 import { structs } from './table.js'
 
+/** The memory in which buffers are listed for a run, one list for each device, kept between runs. */
+interface Lists {
+  readonly inputs: readonly BigUint64Array[]
+  readonly outputs: readonly BigUint64Array[]
+  readonly inputAddresses: BigUint64Array
+  readonly outputAddresses: BigUint64Array
+}
+
 /** A compiled program. */
 export class PjrtExecutable {
   readonly numOutputs: number
   private readonly options: DataView
+  private lists: Lists | undefined
 
   constructor(
-    private readonly client: PjrtPlatform,
+    private readonly platform: PjrtPlatform,
     private readonly pointer: Pointer,
   ) {
-    const { library } = client
+    const { library } = platform
     const executable = this.unloaded()
     try {
       this.numOutputs = library.call('Executable_NumOutputs', { executable })('num_outputs')
@@ -25,26 +34,39 @@ export class PjrtExecutable {
    * Returns before the results are computed. Buffers that the program takes as donated are deleted.
    */
   execute(inputs: readonly (readonly Pointer[])[]): Pointer[][] {
-    const { library } = this.client
-    const devices = inputs.length
-    const argumentLists = inputs.map(list => BigUint64Array.from(list))
-    const outputLists = inputs.map(() => new BigUint64Array(Math.max(1, this.numOutputs)))
-    const addresses = (lists: readonly BigUint64Array[]): BigUint64Array =>
-      BigUint64Array.from(lists, list => library.addressOf(list))
+    const { library } = this.platform
+    const lists = this.listsFor(inputs.length, inputs[0].length)
+    inputs.forEach((list, i) => lists.inputs[i].set(list))
     library.call('LoadedExecutable_Execute', {
       executable: this.pointer,
       options: this.options,
-      argument_lists: addresses(argumentLists),
-      num_devices: devices,
+      argument_lists: lists.inputAddresses,
+      num_devices: inputs.length,
       num_args: inputs[0].length,
-      output_lists: addresses(outputLists),
+      output_lists: lists.outputAddresses,
     })
-    return outputLists.map(list => [...list.subarray(0, this.numOutputs)])
+    return lists.outputs.map(list => [...list].slice(0, this.numOutputs))
+  }
+
+  private listsFor(devices: number, inputs: number): Lists {
+    const { lists } = this
+    if (lists?.inputs.length === devices && lists.inputs[0].length >= inputs) return lists
+    const { library } = this.platform
+    const listsOf = (length: number): BigUint64Array[] =>
+      Array.from({ length: devices }, () => new BigUint64Array(Math.max(1, length)))
+    const addresses = (all: readonly BigUint64Array[]): BigUint64Array =>
+      BigUint64Array.from(all, list => library.addressOf(list))
+    const made = { inputs: listsOf(inputs), outputs: listsOf(this.numOutputs) }
+    return (this.lists = {
+      ...made,
+      inputAddresses: addresses(made.inputs),
+      outputAddresses: addresses(made.outputs),
+    })
   }
 
   /** The executable as bytes, which the same version of the plugin loads without compiling. */
   serialize(): Uint8Array {
-    const { library } = this.client
+    const { library } = this.platform
     const executable = this.unloaded()
     try {
       const out = library.call('Executable_Serialize', { executable })
@@ -57,10 +79,12 @@ export class PjrtExecutable {
   }
 
   destroy(): void {
-    this.client.library.call('LoadedExecutable_Destroy', { executable: this.pointer })
+    this.platform.library.call('LoadedExecutable_Destroy', { executable: this.pointer })
   }
 
   private unloaded(): Pointer {
-    return this.client.library.call('LoadedExecutable_GetExecutable', { loaded_executable: this.pointer })('executable')
+    return this.platform.library.call('LoadedExecutable_GetExecutable', { loaded_executable: this.pointer })(
+      'executable',
+    )
   }
 }

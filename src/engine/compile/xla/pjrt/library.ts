@@ -99,7 +99,10 @@ export class PjrtLibrary {
     if (memory) new Uint8Array(memory.buffer).fill(0)
     else this.memory.set(name, (memory = new DataView(new ArrayBuffer(functions[name].size))))
     this.writeStruct(memory, functions[name], args)
+    // The engine may otherwise collect `args` before the call: it has no further use in JavaScript.
+    this.inUse.add(args)
     const error = this.functionOf(name)(memory)
+    this.inUse.delete(args)
     if (error !== null) throw this.errorOf(error)
     return this.reader(memory, functions[name])
   }
