@@ -1,15 +1,8 @@
 import { createHash } from 'node:crypto'
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { withPath } from '../../base/system-errors.js'
-
-/**
- * The folder for copies of data that can be made again: SWITCHYARD_CACHE, or `switchyard` in the user's cache folder
- * (XDG_CACHE_HOME, by default ~/.cache). It may be deleted at any time.
- */
-export const cacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
-  env.SWITCHYARD_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'switchyard')
+import { cacheFolder } from '../../engine/compile/cache-folder.js'
 
 /** A cached copy of a file, and whether it was made by this call. */
 export interface CachedCopy {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, systemAdvice } from '../../base/system-errors.js'
 import { noticeWork } from '../long-work.js'
-import { cacheFolder } from '../sources/cache.js'
+import { attempt, cacheFolder, evict, UNFINISHED } from '../../engine/compile/cache-folder.js'
 import { DamagedTokens, openTokenFile, TokenFileWriter } from './token-file.js'
 import type { TokenFileFacts } from './token-file.js'
 
@@ -12,11 +12,6 @@ import type { TokenFileFacts } from './token-file.js'
  * small part of a disk. When it has more, the least recently used entries are removed; the newest always stays.
  */
 export const MAX_CACHE_BYTES = 8 * 2 ** 30
-
-/** An unfinished file this old belongs to a process that was killed. */
-const ABANDONED_AFTER_MS = 24 * 3600 * 1000
-
-const UNFINISHED = '.part'
 
 /** Where the entries are. */
 export const tokenFolder = (): string => join(cacheFolder(), 'tokens')
@@ -86,30 +81,6 @@ export function beginEntry(maxBytes = MAX_CACHE_BYTES): NewEntry {
   }
 }
 
-/** Removes the least recently used entries until the rest fits, and files that killed processes have left. */
-function evict(folder: string, newest: string, maxBytes: number): void {
-  const entries: { path: string; size: number; usedMs: number }[] = []
-  let total = 0
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name)
-    // Another process may have removed it.
-    const info = statSync(path, { throwIfNoEntry: false })
-    if (!info?.isFile()) continue
-    if (name.endsWith(UNFINISHED)) {
-      if (Date.now() - info.mtimeMs > ABANDONED_AFTER_MS) attempt(() => rmSync(path, { force: true }))
-      continue
-    }
-    total += info.size
-    if (name !== newest) entries.push({ path, size: info.size, usedMs: info.mtimeMs })
-  }
-  entries.sort((a, b) => a.usedMs - b.usedMs)
-  for (const { path, size } of entries) {
-    if (total <= maxBytes) return
-    attempt(() => rmSync(path, { force: true }))
-    total -= size
-  }
-}
-
 /** Runs work on a file of the cache. An error becomes a `CacheFailure`. */
 function inCache<T>(path: string, body: () => T): T {
   try {
@@ -120,15 +91,6 @@ function inCache<T>(path: string, body: () => T): T {
       isDamaged ? `${path} is not what was written (${error.message})` : systemAdvice(error as Error),
       { cause: error },
     )
-  }
-}
-
-/** Runs what may fail without consequences. */
-function attempt(body: () => void): void {
-  try {
-    body()
-  } catch {
-    // The next process tries again.
   }
 }
 

@@ -27,6 +27,11 @@ export interface Buffer {
    * donated.
    */
   read(): Promise<HostTensor>
+  /**
+   * Frees the memory, once nothing uses it. The buffer cannot be used afterwards. Left out if the memory is freed only
+   * when the buffer is garbage-collected.
+   */
+  dispose?(): void
 }
 
 /** Figures of a compiled program, for people and for tests of the compiler. */
@@ -50,10 +55,11 @@ export interface Executable {
   readonly shardings?: readonly NamedSharding[]
   /**
    * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails adds to
-   * `written` the donated inputs whose data it may have overwritten; all other inputs are unchanged. Runs may not
-   * overlap.
+   * `written` the donated inputs whose data it may have overwritten; all other inputs are unchanged. The next run may
+   * begin when the promise resolves; the results may still be being computed then, and `Buffer.read` throws if that
+   * fails. `name`: the function's name, for such errors.
    */
-  run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]>
+  run(inputs: readonly Buffer[], written?: Set<Buffer>, name?: string): Promise<Buffer[]>
   /**
    * Frees the memory that the executable holds outside of JavaScript's. It must not be running, and cannot run
    * afterwards.

@@ -310,7 +310,7 @@ export class Engine implements Evaluator {
     )
     const buffers = Promise.all(inputs.map((x, i) => kept[i] ?? donations[i]?.buffer ?? this.bufferOf(x)))
     const written = new Set<Buffer>()
-    const run = Promise.all([executable, buffers, this.last] as const).then(([e, ready]) => e.run(ready, written))
+    const run = Promise.all([executable, buffers, this.last] as const).then(([e, ready]) => e.run(ready, written, name))
     const results = run.catch(async (error: unknown) => {
       // Donated inputs that the failed run has not written are usable again: a training's state survives a failed step.
       const ready = await buffers.catch(() => [])

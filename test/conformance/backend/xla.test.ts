@@ -1,5 +1,5 @@
 import { describe } from 'vitest'
-import { XlaBackend } from '../../../src/engine/compile/xla/backend.js'
+import { openXla } from '../../../src/engine/compile/xla/node.js'
 import { xlaPlugin } from '../../xla-plugin.js'
 import { backendConformance } from './suite.js'
 
@@ -8,7 +8,7 @@ const share = Number(process.env.XLA_SHARE ?? 8)
 
 describe.skipIf(!xlaPlugin)('xla', () =>
   backendConformance({
-    create: () => XlaBackend.create({ plugin: xlaPlugin! }),
+    create: () => openXla({ plugin: xlaPlugin, cache: false }),
     flushesSubnormals: true,
     share,
   }),

@@ -1,11 +1,10 @@
 import { availableParallelism } from 'node:os'
 import { parse } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { Tensor } from 'onnxruntime-node'
 import { bytesOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { FileTensor } from '../../../base/stored-tensor.js'
+import { collectGarbage } from '../collect-garbage.js'
 import { loadRuntime } from './load-runtime.js'
 import { encodeModel, isInFile } from './proto.js'
 import { sameShape } from '../../program/aval.js'
@@ -98,17 +97,6 @@ function placeWeights(graph: GraphInfo): {
     inMemory: [],
     files: { model_external_initializers_file_folder_path: parse(inFiles[0][1].pieces[0].file).root },
   }
-}
-
-let collect: (() => void) | undefined
-
-/** Node offers its garbage collector to programs under a flag, which may be set at any time for new contexts. */
-function collectGarbage(): void {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as () => void
-  }
-  collect()
 }
 
 /** The default sessions in Node: package.json maps `#onnx-sessions` to this module. */

@@ -1,7 +1,8 @@
-import { check, SwitchyardError } from '../../../base/errors.js'
+import { SwitchyardError } from '../../../base/errors.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
-import { formatAval, sameShape } from '../../program/aval.js'
+import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
+import { NamedSharding, P, shardShape, shardStarts } from '../../program/sharding.js'
 import { simplify } from '../../transform/simplify.js'
 import type {
   Backend,
@@ -10,21 +11,26 @@ import type {
   CompiledWithWeights,
   Executable,
   ExecutableStats,
+  Partition,
   ProgramsAtSizes,
 } from '../backend.js'
 import { withWeights } from '../with-weights.js'
 import { XlaBuffer } from './buffer.js'
+import type { CompileCache } from './cache.js'
+import { XlaExecutable } from './executable.js'
 import { toStableHlo } from './lower/lower.js'
-import { PjrtBuffer } from './pjrt/buffer.js'
-import { PjrtClient } from './pjrt/client.js'
+import { DeviceMemory } from './memory.js'
+import { partAt } from './parts.js'
+import type { PjrtClient, PjrtDevice } from './pjrt/client.js'
+import type { CompileOptions } from './pjrt/compile-options.js'
 import type { PjrtExecutable } from './pjrt/executable.js'
-import { PjrtLibrary } from './pjrt/library.js'
 
-export interface XlaOptions {
-  /** The PJRT plugin: a shared library. */
-  plugin: string
-  /** How many devices the CPU's plugin has. Default: 1. */
-  cpuDevices?: number
+/** What a backend needs besides its client. */
+export interface XlaServices {
+  /** Frees the memory of arrays that nothing refers to. */
+  readonly collectGarbage: () => void
+  /** Where compiled programs are kept between processes. */
+  readonly cache?: CompileCache
 }
 
 /**
@@ -33,29 +39,90 @@ export interface XlaOptions {
  */
 export class XlaBackend implements Backend {
   readonly name = 'xla'
+  private readonly memory: DeviceMemory
 
-  private constructor(readonly client: PjrtClient) {}
+  constructor(
+    readonly client: PjrtClient,
+    private readonly services: XlaServices,
+  ) {
+    this.memory = new DeviceMemory(services.collectGarbage)
+  }
 
-  /** Loads the plugin. Throws a SwitchyardError if that fails. */
-  static async create({ plugin, cpuDevices = 1 }: XlaOptions): Promise<XlaBackend> {
-    const library = await PjrtLibrary.load(plugin)
-    return new XlaBackend(await PjrtClient.create(library, { cpu_device_count: cpuDevices }))
+  get numDevices(): number {
+    return this.client.devices.length
+  }
+
+  /** The bytes of all arrays on devices, as far as they are not freed. */
+  get liveBytes(): number {
+    return this.memory.bytes
   }
 
   async describe(): Promise<string> {
-    const { library, platform, devices } = this.client
-    const { major, minor } = library.version
-    return `XLA (${library.path}, PJRT ${major}.${minor}), ${devices.length} x ${platform}`
+    return this.client.description
   }
 
-  put(tensor: HostTensor): XlaBuffer {
-    return new XlaBuffer({ dtype: tensor.dtype, shape: tensor.shape }, this.client.put(tensor))
+  collectGarbage(): void {
+    this.services.collectGarbage()
   }
 
-  async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const text = toStableHlo(simplify(program), { donated })
-    const executable = await this.client.compile(text, { flags })
-    return new XlaExecutable(this.client, executable, program, donated, statsOf(text))
+  put(tensor: HostTensor, sharding?: NamedSharding): XlaBuffer {
+    const { dtype, shape } = tensor
+    if (!sharding) return new XlaBuffer({ dtype, shape }, [this.client.put(tensor)], this.memory)
+    const devices = this.devicesOf(sharding)
+    const part = shardShape(shape, sharding)
+    const starts = shardStarts(shape, sharding)
+    const parts = devices.map((device, i) => this.client.put(partAt(tensor, starts[i], part), device))
+    return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
+  }
+
+  async putShards(
+    type: Aval,
+    sharding: NamedSharding,
+    read: (start: readonly number[], shape: readonly number[]) => Promise<HostTensor>,
+  ): Promise<XlaBuffer> {
+    const devices = this.devicesOf(sharding)
+    const shape = shardShape(type.shape, sharding)
+    const starts = shardStarts(type.shape, sharding)
+    const parts = starts.map(start => start.join())
+    const buffers = new Array(devices.length)
+    // One part at a time is in the host's memory, and goes to all devices that have a copy of it.
+    for (const key of new Set(parts)) {
+      const tensor = await read(starts[parts.indexOf(key)], shape)
+      devices.forEach((device, i) => {
+        if (parts[i] === key) buffers[i] = this.client.put(tensor, device)
+      })
+    }
+    return new XlaBuffer(type, buffers, this.memory, sharding)
+  }
+
+  async compile(program: Program, donated: readonly boolean[] = [], partition?: Partition): Promise<Executable> {
+    const text = toStableHlo(simplify(program), { donated, partition })
+    const numDevices = partition?.mesh.size ?? 1
+    const devices = this.firstDevices(numDevices)
+    const executable = await this.load(text, { deviceIds: devices.map(d => d.id), flags })
+    const shardingsOf = (specs: Partition['inputs'], mesh: Partition['mesh']): NamedSharding[] =>
+      specs.map(spec => new NamedSharding(mesh, spec ?? P()))
+    const signature = {
+      inputs: program.inputs.map(v => v.aval),
+      outputs: program.outputs.map(o => o.aval),
+      donated,
+      partition: partition && {
+        numDevices,
+        inputs: shardingsOf(partition.inputs, partition.mesh),
+        outputs: shardingsOf(partition.outputs, partition.mesh),
+      },
+    }
+    const move = async (buffer: Buffer, sharding?: NamedSharding): Promise<XlaBuffer> =>
+      this.put(await buffer.read(), sharding)
+    return new XlaExecutable(this.client, this.memory, executable, signature, statsOf(text), move)
+  }
+
+  /** The executable from the cache, or compiled now. */
+  private async load(text: string, options: CompileOptions): Promise<PjrtExecutable> {
+    const { client } = this
+    const { cache } = this.services
+    if (!cache) return client.compile(text, options)
+    return cache.load(client, text, options)
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {
@@ -82,50 +149,24 @@ export class XlaBackend implements Backend {
       release: async () => undefined,
     }
   }
+
+  private devicesOf({ mesh }: NamedSharding): readonly PjrtDevice[] {
+    return this.firstDevices(mesh.size)
+  }
+
+  private firstDevices(count: number): readonly PjrtDevice[] {
+    const { devices, platform } = this.client
+    if (count > devices.length)
+      throw new SwitchyardError(
+        `a mesh of ${count} devices was asked for, and XLA has ${devices.length} (${platform}): ` +
+          (platform === 'cpu' ? 'make the backend with more cpuDevices' : 'make a smaller mesh'),
+      )
+    return devices.slice(0, count)
+  }
 }
 
 /** Every equation is rounded to its dtype, as the primitives say. */
 const flags = { xla_allow_excess_precision: false, xla_cpu_enable_fast_min_max: false }
-
-class XlaExecutable implements Executable {
-  constructor(
-    private readonly client: PjrtClient,
-    private readonly executable: PjrtExecutable,
-    private readonly program: Program,
-    private readonly donated: readonly boolean[],
-    readonly stats: ExecutableStats,
-  ) {}
-
-  async run(inputs: readonly Buffer[]): Promise<Buffer[]> {
-    const { program } = this
-    check(
-      inputs.length === program.inputs.length,
-      () => `expected ${program.inputs.length} inputs, got ${inputs.length}`,
-    )
-    const pointers = inputs.map((input, i) => {
-      const { aval } = program.inputs[i]
-      if (!(input instanceof XlaBuffer)) throw new SwitchyardError(`input ${i} is an array of another backend`)
-      // XLA itself checks only the number of bytes.
-      check(
-        input.aval.dtype === aval.dtype && sameShape(input.aval.shape, aval.shape),
-        () => `input ${i} is ${formatAval(input.aval)}, and the program was compiled for ${formatAval(aval)}`,
-      )
-      return input.pjrt.pointer
-    })
-    const [outputs] = this.executable.execute([pointers])
-    inputs.forEach((input, i) => {
-      if (this.donated[i]) (input as XlaBuffer).dispose()
-    })
-    return outputs.map(
-      (pointer, i) =>
-        new XlaBuffer(program.outputs[i].aval, new PjrtBuffer(this.client, pointer, program.outputs[i].aval)),
-    )
-  }
-
-  async release(): Promise<void> {
-    this.executable.destroy()
-  }
-}
 
 /** The operations of StableHLO text, one a line. */
 const operationsOf = (text: string): { operation: string; text: string }[] =>

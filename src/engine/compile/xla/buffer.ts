@@ -1,45 +1,110 @@
 import { SwitchyardError } from '../../../base/errors.js'
+import { bytesOfType } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { formatAval } from '../../program/aval.js'
 import type { Aval } from '../../program/aval.js'
-import type { Buffer } from '../backend.js'
+import { shardStarts } from '../../program/sharding.js'
+import type { NamedSharding } from '../../program/sharding.js'
+import type { ArrayShard, Buffer } from '../backend.js'
+import type { DeviceMemory } from './memory.js'
+import { join } from './parts.js'
 import type { PjrtBuffer } from './pjrt/buffer.js'
 
-/** Frees the memory of buffers that were garbage-collected without `dispose`. */
-const collected = new FinalizationRegistry<PjrtBuffer>(buffer => buffer.destroy())
+/** The native memory of an array: one buffer for each device. */
+class Memory {
+  private readonly bytes: number
 
-/** Views of buffers' memory. A view keeps its buffer, and so the memory, alive. */
-const views = new WeakMap<ArrayBufferLike, XlaBuffer>()
+  constructor(
+    readonly parts: readonly PjrtBuffer[],
+    private readonly counter: DeviceMemory,
+  ) {
+    this.bytes = parts.reduce((n, part) => n + bytesOfType(part.type), 0)
+    counter.allocated(this.bytes)
+  }
 
-/** An array on a device. It may still be being computed; an error of the computation appears when it is read. */
+  free(): void {
+    for (const part of this.parts) part.destroy()
+    this.counter.freed(this.bytes)
+  }
+}
+
+/** Frees the memory of arrays that were garbage-collected without `dispose`. */
+const collected = new FinalizationRegistry<Memory>(memory => memory.free())
+
+/** The arrays whose memory is shown by a view: it stays as long as the view. */
+const owners = new WeakMap<ArrayBufferLike, XlaBuffer>()
+
+/** An array on one device, or on the devices of a mesh. It may still be being computed. */
 export class XlaBuffer implements Buffer {
-  private native: PjrtBuffer | null
+  private readonly memory: Memory
+  private unusable: string | null = null
+  /** The data that was read from each part, which may be a view of the memory, and may still be in use. */
+  private readonly views = new Map<PjrtBuffer, WeakRef<HostTensor['data']>>()
 
   constructor(
     readonly aval: Aval,
-    buffer: PjrtBuffer,
+    parts: readonly PjrtBuffer[],
+    counter: DeviceMemory,
+    readonly sharding?: NamedSharding,
+    /** The name of the function that computed it, for errors. */
+    private readonly origin?: string,
   ) {
-    this.native = buffer
-    collected.register(this, buffer, this)
+    this.memory = new Memory(parts, counter)
+    collected.register(this, this.memory, this)
+  }
+
+  /** The native buffer on each device. Throws a SwitchyardError if the array was donated or disposed of. */
+  get parts(): readonly PjrtBuffer[] {
+    if (this.unusable !== null) throw new SwitchyardError(`this ${formatAval(this.aval)} ${this.unusable}`)
+    return this.memory.parts
+  }
+
+  get shards(): readonly ArrayShard[] | undefined {
+    const { parts, sharding } = this
+    if (!sharding) return undefined
+    const starts = shardStarts(this.aval.shape, sharding)
+    const first = new Map<string, ArrayShard>()
+    parts.forEach((part, i) => {
+      const key = starts[i].join()
+      const shard = { start: starts[i], shape: part.type.shape, read: () => this.view(part) }
+      if (!first.has(key)) first.set(key, shard)
+    })
+    return [...first.values()]
   }
 
   async read(): Promise<HostTensor> {
-    const tensor = await this.pjrt.read()
-    views.set(tensor.data.buffer, this)
-    return tensor
+    const { shards, parts } = this
+    if (!shards) return this.view(parts[0])
+    if (shards.length === 1) return shards[0].read()
+    return join(this.aval, await Promise.all(shards.map(async ({ start, read }) => ({ start, tensor: await read() }))))
   }
 
-  /** The native buffer. Throws a SwitchyardError if it was donated or disposed of. */
-  get pjrt(): PjrtBuffer {
-    if (!this.native) throw new SwitchyardError(`this ${formatAval(this.aval)} was donated or disposed of`)
-    return this.native
+  private async view(part: PjrtBuffer): Promise<HostTensor> {
+    const { dtype, shape } = part.type
+    const known = this.views.get(part)?.deref()
+    if (known) return { dtype, shape, data: known }
+    let data: HostTensor['data']
+    try {
+      data = (await part.read()).data
+    } catch (error) {
+      if (error instanceof SwitchyardError && this.origin) error.message = `${this.origin}: ${error.message}`
+      throw error
+    }
+    owners.set(data.buffer, this)
+    this.views.set(part, new WeakRef(data))
+    return { dtype, shape, data }
   }
 
-  /** Frees the memory at once, or when the computations that use it are done. */
-  dispose(): void {
-    if (!this.native) return
+  /**
+   * Frees the memory: at once, or when runs and views of it (see `read`) no longer use it. The array cannot be used
+   * afterwards. `why`: what happened to it, for errors.
+   */
+  dispose(why = 'was disposed of'): void {
+    if (this.unusable !== null) return
+    this.unusable = why
+    // A view's memory is freed when the view is collected, by the registry.
+    if ([...this.views.values()].some(view => view.deref() !== undefined)) return
     collected.unregister(this)
-    this.native.destroy()
-    this.native = null
+    this.memory.free()
   }
 }

@@ -3,26 +3,26 @@ import type { HostTensor } from '../../../../base/host-tensor.js'
 import { bytesOfType, sizeOf } from '../../../../base/host-tensor.js'
 import type { PjrtPlatform, Pointer } from './library.js'
 
+/** JavaScript memory that a device uses in place, and the event after which it does not. */
+export interface SharedMemory {
+  readonly data: HostTensor['data']
+  readonly done: Pointer
+}
+
 /** An array on one device, which may still be being computed. */
 export class PjrtBuffer {
   constructor(
-    private readonly client: PjrtPlatform,
+    private readonly platform: PjrtPlatform,
     readonly pointer: Pointer,
     readonly type: Pick<HostTensor, 'dtype' | 'shape'>,
-    /** The JavaScript memory that the device uses, if it was not copied. */
-    readonly shared: HostTensor['data'] | null = null,
+    /** The memory of the host's array, unless it was copied. */
+    private readonly shared: SharedMemory | null = null,
   ) {}
 
-  /** Waits until the array is computed. Throws a PjrtError if the computation failed. */
+  /** Waits until the array is computed, without blocking JavaScript. Throws a PjrtError if the computation failed. */
   async ready(): Promise<void> {
-    const { library } = this.client
-    const event = library.call('Buffer_ReadyEvent', { buffer: this.pointer })('event')
-    try {
-      if (library.call('Event_IsReady', { event })('is_ready')) library.call('Event_Await', { event })
-      else await library.callAsync('Event_Await', { event })
-    } finally {
-      library.call('Event_Destroy', { event })
-    }
+    const { library } = this.platform
+    await library.finish(library.call('Buffer_ReadyEvent', { buffer: this.pointer })('event'))
   }
 
   /**
@@ -30,26 +30,28 @@ export class PjrtBuffer {
    * is destroyed or donated.
    */
   async read(): Promise<HostTensor> {
-    const { library, isOnHost } = this.client
+    await this.ready()
+    const { library, isOnHost } = this.platform
     const { dtype, shape } = this.type
     const bytes = bytesOfType(this.type)
-    await this.ready()
     let memory: ArrayBuffer
-    if (isOnHost) {
+    if (bytes === 0) memory = new ArrayBuffer(0)
+    else if (isOnHost) {
       const address = library.call('Buffer_UnsafePointer', { buffer: this.pointer })('buffer_pointer')
       memory = library.view(address, bytes)
     } else {
       memory = new ArrayBuffer(bytes)
       const dst = new Uint8Array(memory)
       const event = library.call('Buffer_ToHostBuffer', { src: this.pointer, dst, dst_size: bytes })('event')
-      await library.callAsync('Event_Await', { event })
-      library.call('Event_Destroy', { event })
+      await library.finish(event, [dst])
     }
     return { dtype, shape, data: dtypes[dtype].make(memory, 0, sizeOf(shape)) }
   }
 
   /** Frees the memory, once nothing on the device uses it. */
   destroy(): void {
-    this.client.library.call('Buffer_Destroy', { buffer: this.pointer })
+    const { library } = this.platform
+    library.call('Buffer_Destroy', { buffer: this.pointer })
+    if (this.shared) library.keepUntil(this.shared.done, this.shared.data)
   }
 }

@@ -53,12 +53,19 @@ export class PjrtClient implements PjrtPlatform {
     )
   }
 
+  /** The plugin, its versions and the devices, for reports. */
+  get description(): string {
+    const { path, version } = this.library
+    const kinds = [...new Set(this.devices.map(device => device.kind))].join(', ')
+    return `XLA (${path}, PJRT ${version.major}.${version.minor}), ${this.devices.length} x ${kinds}`
+  }
+
   get isOnHost(): boolean {
     return this.platform === 'cpu'
   }
 
   /** Compiles StableHLO text, in another thread. */
-  async compile(text: string, options: CompileOptions = {}): Promise<PjrtExecutable> {
+  async compile(text: string, options: CompileOptions): Promise<PjrtExecutable> {
     const code = utf8.encode(text)
     const format = utf8.encode('mlir')
     const program = this.library.struct(structs.Program, {
@@ -111,8 +118,9 @@ export class PjrtClient implements PjrtPlatform {
         : hostBufferSemantics.ImmutableOnlyDuringCall,
       device: device.pointer,
     })
-    library.call('Event_Destroy', { event: out('done_with_host_buffer') })
-    return new PjrtBuffer(this, out('buffer'), { dtype, shape }, isShared ? data : null)
+    const done = out('done_with_host_buffer')
+    if (!isShared) library.call('Event_Destroy', { event: done })
+    return new PjrtBuffer(this, out('buffer'), { dtype, shape }, isShared ? { data, done } : null)
   }
 
   /** Frees the client. All its buffers and executables must be freed before. */

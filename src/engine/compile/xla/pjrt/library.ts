@@ -128,6 +128,31 @@ export class PjrtLibrary {
     return this.reader(memory, functions[name])
   }
 
+  /**
+   * Waits for an event, without blocking JavaScript, and frees it. Throws a PjrtError if what it stands for failed.
+   * `kept`: memory that is in use until then.
+   */
+  async finish(event: Pointer, kept: readonly ArrayBufferView[] = []): Promise<void> {
+    try {
+      // Most computations are done by now, and then the wait in another thread would take longer than they did.
+      if (this.call('Event_IsReady', { event })('is_ready')) this.call('Event_Await', { event })
+      else await this.callAsync('Event_Await', { event }, kept)
+    } finally {
+      this.call('Event_Destroy', { event })
+    }
+  }
+
+  /** Keeps memory alive until an event has happened, and frees the event. */
+  keepUntil(event: Pointer, memory: ArrayBufferView): void {
+    this.lent.push({ event, memory })
+    this.lent = this.lent.filter(({ event: done }) => {
+      const isOver = this.call('Event_IsReady', { event: done })('is_ready')
+      if (isOver) this.call('Event_Destroy', { event: done })
+      return !isOver
+    })
+  }
+  private lent: { event: Pointer; memory: ArrayBufferView }[] = []
+
   /** A struct in memory of its own. What its pointers refer to must be kept alive by the caller. */
   struct<L extends Layout>(layout: L, values: Values<L>): DataView {
     const memory = new DataView(new ArrayBuffer(Math.ceil(layout.size / 8) * 8))
