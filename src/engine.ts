@@ -43,6 +43,9 @@ export type { PrefixTree } from './engine/api/prefix-tree.js'
 
 // Backends
 export { setBackend } from './engine/api/engine.js'
+export { openBackend } from './engine/api/open-backend.js'
+export type { BackendName } from './engine/api/open-backend.js'
+export type { XlaOptions } from './engine/compile/xla/options.js'
 export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'
 export type { ArrayShard, ExecutableStats, Partition, ProgramsAtSizes } from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'

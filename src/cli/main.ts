@@ -13,6 +13,7 @@ import { distillCommand } from './distill/distill.js'
 import { embedCommand } from './embed/embed.js'
 import { evalCommand } from './eval/eval.js'
 import { Exit } from './shared/exit.js'
+import { withBackendOption } from './shared/backend.js'
 import { refuseRepeated } from './shared/repeated-options.js'
 import { showWork } from './shared/show-work.js'
 import { expertsCommand } from './experts/experts.js'
@@ -72,7 +73,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     configCommand(),
     benchCommand(),
   ]) {
-    program.addCommand(command.copyInheritedSettings(program))
+    program.addCommand(withBackendOption(command).copyInheritedSettings(program))
   }
   program.addHelpText(
     'after',

@@ -8,8 +8,11 @@ let engine: Engine | undefined
 
 /** The engine that new arrays live on, made at first use: ONNX Runtime, unless `setBackend` chose another. */
 export function defaultEngine(): Engine {
-  return engine ?? setBackend(new OnnxBackend(lazySessions))
+  return engine ?? setBackend(onnxBackend())
 }
+
+/** The backend of ONNX Runtime, on all processors. */
+export const onnxBackend = (): OnnxBackend => new OnnxBackend(lazySessions)
 
 /** Makes a backend the default for new arrays. Arrays of another backend are copied over where they are used. */
 export function setBackend(backend: Backend): Engine {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check, SwitchyardError } from '../../base/errors.js'
@@ -142,6 +143,18 @@ export class Tensor {
       apply: f => new Tensor(update('set', f(this.get(...indices)))),
       get: () => this.get(...indices),
     }
+  }
+
+  /**
+   * Frees the array's memory, once the runs that use it are over, instead of when it is garbage-collected. Later uses
+   * throw. `using x = f()` does it at the end of the block. Inside a traced function nothing happens.
+   */
+  dispose(): void {
+    if (this.value instanceof Concrete) this.value.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 
   toString(): string {

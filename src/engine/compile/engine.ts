@@ -79,6 +79,16 @@ export class Concrete extends Value {
       this.invalidate(`belongs to ${owner}, which keeps it in another form: load it again for other uses`)
   }
 
+  /** Frees the memory once the runs and reads that have begun are over. The array cannot be used any more. */
+  dispose(): void {
+    if (this.unusable !== null) return
+    const { buffer } = this
+    this.invalidate('was disposed of: keep it until its last use')
+    void Promise.allSettled([buffer, this.evaluator.started, ...this.reads]).then(([made]) => {
+      if (made.status === 'fulfilled') made.value.dispose?.()
+    })
+  }
+
   private invalidate(why: string): void {
     this.unusable = why
     this.future = null
@@ -132,6 +142,11 @@ export class Engine implements Evaluator {
     maxPrograms = MAX_PROGRAMS,
   ) {
     this.byText = new Lru(maxPrograms, executable => this.release(executable))
+  }
+
+  /** Settles when all runs that were called for so far have begun, and have their inputs. */
+  get started(): Promise<unknown> {
+    return this.last
   }
 
   /** How many programs are compiled now. */

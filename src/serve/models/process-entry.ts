@@ -1,4 +1,5 @@
 import { setBackend } from '../../engine/api/engine.js'
+import { openBackend } from '../../engine/api/open-backend.js'
 import { OnnxBackend } from '../../engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../engine/compile/onnx/node.js'
 import { endWithParent } from './end-with-parent.js'
@@ -25,7 +26,8 @@ process.on('message', (message: ToModel) => {
 
 async function open(opening: Opening): Promise<void> {
   try {
-    setBackend(new OnnxBackend(nodeSessions(opening.threads)))
+    const usesXla = process.env.SWITCHYARD_BACKEND === 'xla'
+    setBackend(usesXla ? await openBackend('xla') : new OnnxBackend(nodeSessions(opening.threads)))
     const model = await openServedModel(opening, message => send({ kind: 'notice', message }))
     host = new ModelHost(model, send)
     send({ kind: 'opened', facts: model.facts })

@@ -56,8 +56,9 @@ export class PjrtClient implements PjrtPlatform {
   /** The plugin, its versions and the devices, for reports. */
   get description(): string {
     const { path, version } = this.library
+    const plugin = path.split(/[\\/]/).slice(-2).join('/')
     const kinds = [...new Set(this.devices.map(device => device.kind))].join(', ')
-    return `XLA (${path}, PJRT ${version.major}.${version.minor}), ${this.devices.length} x ${kinds}`
+    return `XLA (${plugin}, PJRT ${version.major}.${version.minor}), ${this.devices.length} x ${kinds}`
   }
 
   get isOnHost(): boolean {

@@ -1,0 +1,43 @@
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { ConfigError } from '../../base/errors.js'
+
+/** The backends of the command line, the default first. */
+const names = ['onnx', 'xla'] as const
+type Name = (typeof names)[number]
+
+/** The commands that compute. */
+const computing = ['train', 'resume', 'finetune', 'distill', 'infer', 'embed', 'serve', 'eval', 'verify']
+
+/** Adds `--backend` to a command that computes; it is made the default backend before the command begins. */
+export function withBackendOption(command: Command): Command {
+  if (!computing.includes(command.name())) return command
+  return command
+    .addOption(
+      new Option(
+        '--backend <name>',
+        'what computes: onnx (ONNX Runtime), or xla (XLA, with a PJRT plugin: switchyard doctor says which are found); default: SWITCHYARD_BACKEND, or onnx',
+      ).choices(names),
+    )
+    .hook('preAction', async (_, action) => {
+      await useBackend(action.opts<{ backend?: Name }>().backend ?? backendOfEnvironment())
+    })
+}
+
+/** The backend that the environment's variable SWITCHYARD_BACKEND names. */
+export function backendOfEnvironment(env: NodeJS.ProcessEnv = process.env): Name {
+  const given = env.SWITCHYARD_BACKEND || names[0]
+  const name = names.find(known => known === given)
+  if (name === undefined)
+    throw new ConfigError(`SWITCHYARD_BACKEND is ${JSON.stringify(given)}: set it to one of ${names.join(', ')}`)
+  return name
+}
+
+async function useBackend(name: Name): Promise<void> {
+  // Served models have processes of their own, which inherit the environment.
+  process.env.SWITCHYARD_BACKEND = name
+  if (name === names[0]) return
+  const { setBackend } = await import('../../engine/api/engine.js')
+  const { openBackend } = await import('../../engine/api/open-backend.js')
+  setBackend(await openBackend(name))
+}

@@ -1,0 +1,24 @@
+import { ConfigError } from '../../base/errors.js'
+import type { Backend } from '../compile/backend.js'
+import { referenceBackend } from '../compile/reference/backend.js'
+import type { XlaOptions } from '../compile/xla/options.js'
+import { onnxBackend } from './engine.js'
+
+export const backendNames = ['onnx', 'xla', 'reference'] as const
+export type BackendName = (typeof backendNames)[number]
+
+/**
+ * Makes a backend: `setBackend(await openBackend('xla'))`.
+ *
+ * - `onnx`: ONNX Runtime on the processor, the default
+ * - `xla`: XLA, by a PJRT plugin (a shared library), on processors, GPUs or TPUs; in Node only
+ * - `reference`: the interpreter, which is slow
+ *
+ * Throws a SwitchyardError that says how to install what is missing. `options`: of XLA.
+ */
+export async function openBackend(name: BackendName, options: XlaOptions = {}): Promise<Backend> {
+  if (name === 'onnx') return onnxBackend()
+  if (name === 'reference') return referenceBackend
+  if (name === 'xla') return (await import('#pjrt')).openXla(options)
+  throw new ConfigError(`there is no backend ${JSON.stringify(name)}: choose one of ${backendNames.join(', ')}`)
+}
