@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 
 let collect: (() => void) | undefined
 
-/** Runs Node's garbage collector, which is offered to programs under a flag that may be set at any time for new contexts. */
+/** Runs Node's garbage collector. Programs get it under a flag, which may be set at any time for new contexts. */
 export function collectGarbage(): void {
   if (collect === undefined) {
     setFlagsFromString('--expose-gc')

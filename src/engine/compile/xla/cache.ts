@@ -16,7 +16,7 @@ const MAX_BYTES = 2 ** 30
 const MAGIC = Buffer.from('SYXLA\x001\n')
 const HEADER_BYTES = MAGIC.length + 32
 
-/** Compiled programs on disk. A process that has to compile a program which an earlier one compiled loads it instead. */
+/** Compiled programs on disk: a process loads a program that an earlier process has compiled. */
 export class CompileCache {
   constructor(
     private readonly folder: string,
