@@ -19,6 +19,7 @@ export interface ExplainedSetting {
 /** The settings that follow from the data, unless a recipe fixes them. */
 const fitted: ReadonlySet<string> = new Set([
   'model.vocabSize',
+  'model.generation.suppressedIds',
   'router.maxGroupSize',
   'train.rows',
   'train.inputLength',

@@ -1,8 +1,9 @@
 /**
- * How many of the most probable tokens of each row the decoder's program finds. More would cost as little as one. A
- * search can make up to 7 of them impossible and still choose by the rest.
+ * How many of the most probable tokens of each row the decoder's program finds, which costs about as much as to find
+ * one. A search can make one less impossible and still choose by the rest: T5's model has 28 ids without a token, and
+ * the unknown token.
  */
-export const NUM_BEST = 8
+export const NUM_BEST = 32
 
 /** The most probable tokens of some rows, best first; of a tie, the one with the lowest id comes first. */
 export interface BestTokens {

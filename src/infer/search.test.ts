@@ -12,6 +12,7 @@ import {
   topP,
 } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
+import { NUM_BEST } from './row-scores.js'
 import { epsilonCutoff, etaCutoff, typicalP } from './sampling-processors.js'
 import { greedySearch, sampling, scoring } from './search.js'
 import { severalSearches } from './several-searches.js'
@@ -158,7 +159,7 @@ describe('greedy search by the most probable tokens', () => {
   })
 
   it('needs all logits if a processor changes scores, if many tokens are banned, or for log-probabilities', () => {
-    const many = banTokens([[2], [3], [4], [5], [6], [7], [8], [9]])
+    const many = banTokens(Array.from({ length: NUM_BEST }, (_, i) => [2 + i]))
     const needs = (options: Partial<Parameters<typeof greedySearch>[0]>): boolean | undefined =>
       greedySearch({ maxNewTokens: 4, ...options }).needsLogits
     expect(needs({})).toBe(false)

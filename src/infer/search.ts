@@ -186,8 +186,8 @@ class Chain implements Search {
     for (const process of processors) {
       const ids = process.bans?.(this.tokens) ?? null
       if (ids === null) return null
+      if (banned.size + ids.length >= NUM_BEST) return null
       for (const id of ids) banned.add(id)
-      if (banned.size >= NUM_BEST) return null
     }
     return banned
   }

@@ -1,5 +1,4 @@
 import { ConfigError } from '../base/errors.js'
-import { areT5s } from '../base/special-ids.js'
 import { batchStream } from '../data/batches/prefetch.js'
 import { seqioBatches } from '../data/batches/seqio-order.js'
 import type { IteratorOptions } from '../data/iterator.js'
@@ -14,7 +13,6 @@ import type { TensorTree } from '../engine/api/tracing.js'
 import { productFlops } from '../engine/program/cost.js'
 import type { Program } from '../engine/program/program.js'
 import { specialIdsOf } from '../model/config.js'
-import type { ModelConfig } from '../model/config.js'
 import type { Batch } from '../model/types.js'
 import type { RunConfig, TrainConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
@@ -27,6 +25,7 @@ import { accumulatedTrainStep } from './accumulate.js'
 import { requireMemory } from './footprint.js'
 import { modelParts } from './model-parts.js'
 import type { ModelParts, RunArrays } from './model-parts.js'
+import { settledModel } from './settled-model.js'
 import { stateBytes } from './state-bytes.js'
 import { makeTrainStep } from './step.js'
 import type { Loss, StepInputs, StepMetrics, TrainStep } from './step.js'
@@ -72,7 +71,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const given = values.task ?? (await loadTask(config.task, codec))
   const task = values.metrics === undefined ? given : withMetrics(given, values.metrics)
   const isNew = config.from === null && codec === undefined
-  const model = isNew ? withSpecialIds(config.model, task.codec) : config.model
+  const model = isNew ? settledModel(config.model, task.codec) : config.model
   if (model.vocabSize < task.codec.vocabSize) {
     throw new ConfigError(
       `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.codec.vocabSize} tokens: raise it to that or more`,
@@ -122,15 +121,6 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,
   }
-}
-
-/**
- * A new model with the special ids of its targets' vocabulary, unless its configuration names some. As in T5, the
- * decoder starts from padding.
- */
-function withSpecialIds(model: ModelConfig, { targets: { padId, eosId } }: TaskCodec): ModelConfig {
-  const specialIds = { padId, eosIds: [eosId], decoderStartId: padId }
-  return model.specialIds !== undefined || areT5s(specialIds) ? model : { ...model, specialIds }
 }
 
 /** The training batches of a task, in the order that the configuration asks for. */

@@ -12,6 +12,7 @@ import { TrainIterator } from '../data/iterator.js'
 import { jit } from '../engine/api/jit.js'
 import { lossFunction } from '../model/loss.js'
 import type { Batch } from '../model/types.js'
+import { UNKNOWN_TEXT } from '../text/vocabulary.js'
 import { config, configWith, parameterValues, task } from '../../test/train/small-run.js'
 import { openCheckpoint } from './checkpointing.js'
 import type { RunConfig } from './config.js'
@@ -34,6 +35,7 @@ const plain = (train: Partial<RunConfig['train']> = {}): RunConfig => ({
 interface Trained {
   values: number[]
   records: MetricsRecord[]
+  model: RunConfig['model']
 }
 
 /** Trains to the end, or until `train.steps` of a longer run, in a folder of its own. */
@@ -49,7 +51,7 @@ async function finish(trainer: Trainer, name: string): Promise<Trained> {
       if (record) records.push(record)
     },
   })
-  return { values: await parameterValues(trainer), records }
+  return { values: await parameterValues(trainer), records, model: trainer.config.model }
 }
 
 /** The same run, stopped at step 4 and resumed. */
@@ -79,6 +81,21 @@ it.each([
   const whole = await train(given)
   const stopped = await trainWithStop(given)
   expect(stopped.values).toEqual(whole.values)
+  expect(stopped.model).toEqual(whole.model)
+})
+
+it('a new run never answers with a token that its vocabulary shows as unknown, unless its settings say otherwise', async () => {
+  const larger = { ...config, model: { ...config.model, vocabSize: task.codec.vocabSize + 2 } }
+  const { model } = (await Trainer.begin(larger, { task })).config
+  const { suppressedIds } = model.generation!
+  const unknown = (ids: readonly number[]): string[] => ids.map(id => task.codec.targets.decode([id]))
+  expect(suppressedIds).toContain(task.codec.targets.unkId)
+  expect(suppressedIds!.slice(-2)).toEqual([task.codec.vocabSize, task.codec.vocabSize + 1])
+  expect(new Set(unknown(suppressedIds!))).toEqual(new Set([UNKNOWN_TEXT]))
+  const others = Array.from({ length: model.vocabSize }, (_, id) => id).filter(id => !suppressedIds!.includes(id))
+  expect(unknown(others)).not.toContain(UNKNOWN_TEXT)
+  const own = { ...larger, model: { ...larger.model, generation: { suppressedIds: [5] } } }
+  expect((await Trainer.begin(own, { task })).config.model.generation).toEqual({ suppressedIds: [5] })
 })
 
 describe('gradient accumulation', () => {

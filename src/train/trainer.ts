@@ -26,6 +26,7 @@ import { RunSaver } from './run-saver.js'
 import { enterRunFolder } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
+import { settledAs } from './settled-model.js'
 import { sendStep } from './send-step.js'
 import type { SentStep } from './send-step.js'
 import type { TrainArrays } from './step.js'
@@ -93,7 +94,8 @@ export class Trainer {
 
   /**
    * Resumes a run from a checkpoint. Its custom values (`TrainerValues`) must be supplied again. The configuration may
-   * differ from the checkpoint's as long as the arrays and the data fit.
+   * differ from the checkpoint's as long as the arrays and the data fit. Special ids and defaults of generation that it
+   * leaves open are the checkpoint's.
    */
   static async resume(config: RunConfig, checkpoint: Checkpoint, values: TrainerValues = {}): Promise<Trainer> {
     if (checkpoint.optimizer === undefined)
@@ -101,7 +103,8 @@ export class Trainer {
         `${checkpoint.folder}: this checkpoint holds parameters and no optimizer state, so training cannot resume from it`,
       )
     checkSupplied(checkpoint.config, values)
-    const parts = await makeParts(config, values, readCodec(checkpoint.task))
+    const settled = { ...config, model: settledAs(checkpoint.config, config.model) }
+    const parts = await makeParts(settled, values, readCodec(checkpoint.task))
     parts.batches.restore(checkpoint.data)
     const arrays = await readArrays(parts, checkpoint)
     const trainer = new Trainer(parts, values, arrays, checkpoint.step, undefined, checkpoint.best)
