@@ -145,6 +145,22 @@ describe.each([
       expect(comparable(await alone.numbers()), row).toEqual(expected.slice(i * outputs, (i + 1) * outputs))
     }
   })
+
+  it('also without rows: of no group, and of a whole input', async () => {
+    setBackend(new OnnxBackend(sessions))
+    // Eight groups are not skipped where they are empty.
+    const few = 8
+    const hosts = [int8([few, inputs, outputs]), scalesOf([few, outputs]), rowsOf(all)] as const
+    for (const ofGroups of [Array(few).fill(0), [0, 0, 3, 0, 0, 0, 0, 1]]) {
+      const ofFew = hostFrom('int32', [few], ofGroups)
+      const [values, scales, x, counts] = [...hosts, ofFew].map(fromHost)
+      const compiled = jit((y: Tensor, n: Tensor) => ragged({ values, scales }, y, n))
+      expect(comparable(await compiled(x, counts).numbers())).toEqual(defined(ragged, [...hosts, ofFew]))
+    }
+    const sums = specialize((w: Weights, x: Tensor, y: Tensor) => [np.sum(plain(w, x, y), { axis: 0 }), y], examples)
+    const kernel = { values: fromHost(int8([inputs, outputs])), scales: fromHost(scalesOf([outputs])) }
+    expect(await sums(kernel, np.zeros([0, inputs]), fromHost(sizes))[0].numbers()).toEqual(Array(outputs).fill(0))
+  })
 })
 
 it('whether signed kernels are exact is measured once, at the first graph with integer products', async () => {

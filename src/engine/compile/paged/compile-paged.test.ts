@@ -91,10 +91,7 @@ describe.each(['onnx', 'reference'] as const)('paged weights on the backend %s',
         np.where(np.less(np.arange(8), 7), 0, NaN).reshape([8, 1]),
       )
       const inputs = [x, np.array([...sizes], 'int32'), np.array(sizes.toReversed(), 'int32')] as const
-      const isEmpty = sizes.every(n => n === 0)
-      const expected = isEmpty
-        ? [Array(8 * WIDTH).fill(0), Array(8).fill(0)]
-        : await Promise.all(f(resident, ...inputs).map(y => y.numbers()))
+      const expected = await Promise.all(f(resident, ...inputs).map(y => y.numbers()))
       const results = await Promise.all(f(paged, ...inputs).map(y => y.numbers()))
       results.forEach((values, i) =>
         values.forEach((value, k) => {

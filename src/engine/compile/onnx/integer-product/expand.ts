@@ -17,7 +17,9 @@ export function expandIntegerProducts(graph: GraphInfo, signed: boolean): GraphI
     if (!isIntegerProduct(node)) return [mapBodies(node, nodes => nodes.flatMap(expand))]
     const [x, ...kernel] = node.inputs
     const [out] = node.outputs
-    const { nodes, integers, largest } = quantizeRows(x, `${out}_rows`, { initializers })
+    const { nodes, integers, largest } = quantizeRows(x, node.attributes.axis as number, `${out}_rows`, {
+      initializers,
+    })
     const sums = `${out}_sums`
     return [
       ...nodes,

@@ -7,7 +7,7 @@ import type { GraphTensors } from '../ragged-dot/tensors.js'
 
 /**
  * The integer product, as nn/quantized.ts defines it (`multiplyIntegers`). Inputs: x [..., in] in float32, values int8
- * [in, out] ([out, in] with the attribute `transB`), scales [out]. ONNX has no such operator: rules write it as one
+ * [in, out] ([out, in] with the attribute `transB`), scales [out]. The attribute `axis` is x's last axis. ONNX has no such operator: rules write it as one
  * node, which `expandIntegerProducts` replaces by ONNX's operators.
  */
 export const INTEGER_PRODUCT = 'IntegerProduct'
@@ -25,10 +25,12 @@ const scalar = (name: keyof typeof scalars, tensors: Constants): string =>
 /**
  * Rounds rows to 8 bits: the integers of `multiplyIntegers` with 128 added, as uint8, and the rows' largest magnitudes.
  * For an element that is not finite, and in a row of zeros, integers are arbitrary. Several products of one x write
- * equal nodes, which ONNX Runtime merges.
+ * equal nodes, which ONNX Runtime merges. `axis` is the last axis of x, counted from the first: given -1, ONNX Runtime's
+ * ReduceMax returns a wrong shape if x has no rows.
  */
 export function quantizeRows(
   x: string,
+  axis: number,
   prefix: string,
   tensors: Constants,
 ): { nodes: Node[]; integers: string; largest: string } {
@@ -40,7 +42,7 @@ export function quantizeRows(
     nodes: [
       makeNode('Abs', [x], [name('magnitudes')]),
       makeNode('BitCast', [name('magnitudes')], [name('bits')], { to: elementTypes.int32 }),
-      makeNode('ReduceMax', [name('bits'), ints([-1], tensors)], [name('largestBits')], { keepdims: 1 }),
+      makeNode('ReduceMax', [name('bits'), ints([axis], tensors)], [name('largestBits')], { keepdims: 1 }),
       makeNode('BitCast', [name('largestBits')], [largest], { to: elementTypes.float32 }),
       makeNode('Div', [x, largest], [name('parts')]),
       makeNode('QuantizeLinear', [name('parts'), scalar('inverse', tensors), scalar('zero', tensors)], [integers]),

@@ -71,7 +71,7 @@ const fused: { readonly [name: string]: Fused } = {
       [left, transposed ?? values, scales],
       out.dtype,
       [...left.shape.slice(0, -1), out.shape[1]],
-      { transB: Number(transposed !== undefined) },
+      { transB: Number(transposed !== undefined), axis: left.shape.length - 1 },
       SWITCHYARD_DOMAIN,
     )
     return [g.reshape(product, out.shape)]
