@@ -141,13 +141,16 @@ describe('generation', () => {
     ['a sparse one in 8 bits', {}, 8],
     ['a sparse one in 4 bits', {}, 4],
     ['a dense one in 4 bits', dense, 4],
-  ] as [string, Partial<ModelConfig>, 4 | 8 | null][])(
+    ['a sparse one of two experts a token, in 4 bits', {}, 4, 2],
+    ['one of two of many experts a token, gated', { numExperts: 20, gatedActivation: true }, null, 2],
+  ] as [string, Partial<ModelConfig>, 4 | 8 | null, number?][])(
     'has one copy of the weights, packed, for all sizes: %s',
-    async (_, changes, bits) => {
+    async (_, changes, bits, selectedExperts = 1) => {
       // Quantized kernels need at least this width.
       const model: ModelConfig = { ...config, dModel: 64, dFf: 128, headDim: 16, ...changes }
-      const p = await loadForInference(newWeights('test', model, router, 0), bits)
-      const own = makeGenerator({ config: model, router, maxNewTokens, release: true })
+      const routing = { ...router, selectedExperts }
+      const p = await loadForInference(newWeights('test', model, routing, 0), bits)
+      const own = makeGenerator({ config: model, router: routing, maxNewTokens, release: true })
       const before = copied.length
       // A call without a step; sizes that are equal; sizes of 1.
       await own(p, [sentences[0]], [greedySearch({ maxNewTokens })], { signal: AbortSignal.abort() })

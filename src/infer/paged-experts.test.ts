@@ -84,7 +84,7 @@ describe('experts in pages', () => {
   ]
   it.each(cases)('give the answers of the resident model: %s', async (_, changes, bits, stored, tolerance) => {
     const model = { ...config, ...changes }
-    // With two experts a token, the resident model is compiled for each size, with other kernels for 4 bits.
+    // Results in 4 bits are equal for one expert a token only: they depend on how many rows a product has.
     const router: RouterConfig = { ...base.router, selectedExperts: bits === 4 ? 1 : 2 }
     const loaded = await loadForInference(newWeights('test', model, router, 0), bits)
     const resident = stored?.stored === 'bfloat16' ? await inBfloat16(loaded) : loaded

@@ -15,18 +15,28 @@ export function settledModel(model: ModelConfig, { targets }: TaskCodec): ModelC
   const suppressedIds = Array.from({ length: model.vocabSize }, (_, id) => id).filter(
     id => targets.decode([id]).trim() === UNKNOWN_TEXT,
   )
-  return {
-    ...(areT5s(specialIds) ? {} : { specialIds }),
-    ...model,
-    ...(suppressedIds.length > 0 && { generation: { suppressedIds, ...model.generation } }),
-  }
+  return completed(model, {
+    specialIds: areT5s(specialIds) ? undefined : specialIds,
+    generation: suppressedIds.length === 0 ? undefined : { suppressedIds, ...model.generation },
+  })
 }
 
 /**
  * The settings of a resumed run's model. What they leave open of the above is as in `saved`, the configuration in the
  * run's checkpoint.
  */
-export function settledAs(saved: unknown, model: ModelConfig): ModelConfig {
-  const { specialIds, generation } = ((saved ?? {}) as Partial<RunConfig>).model ?? {}
-  return { ...(specialIds && { specialIds }), ...(generation && { generation }), ...model }
-}
+export const settledAs = (saved: unknown, model: ModelConfig): ModelConfig =>
+  completed(model, { ...((saved ?? {}) as Partial<RunConfig>).model, ...model })
+
+/**
+ * A model with these settings where it leaves them open. They come last, as in a configuration that was read: a resumed
+ * run writes the same bytes as one that was not stopped.
+ */
+const completed = (
+  model: ModelConfig,
+  { specialIds, generation }: Pick<ModelConfig, 'specialIds' | 'generation'>,
+): ModelConfig => ({
+  ...model,
+  ...(specialIds && { specialIds: model.specialIds ?? specialIds }),
+  ...(generation && { generation }),
+})

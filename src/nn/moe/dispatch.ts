@@ -58,7 +58,7 @@ export function raggedSlots({ expert, kept }: Pick<Choices, 'expert' | 'kept'>, 
 export function dispatch(x: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor {
   const choices = slotOfChoice.shape[1]
   // The token number of an empty slot is past the last token, which gives 0.
-  const tokenOfSlot = choices === 1 ? choiceOfSlot : np.floorDivide(choiceOfSlot, choices) // [slots]
+  const tokenOfSlot = choices === 1 ? choiceOfSlot : lax.div(choiceOfSlot, choices) // [slots]
   return tokensToSlots(x, slotOfChoice, tokenOfSlot) // [slots, dModel]
 }
 

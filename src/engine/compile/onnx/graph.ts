@@ -1,4 +1,5 @@
-import { bytesOf, hostFrom } from '../../../base/host-tensor.js'
+import { bytesOf, hostFrom, toNumbers } from '../../../base/host-tensor.js'
+import { isInteger } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
@@ -95,7 +96,7 @@ export class GraphWriter {
       this.makers.set(o.name, node)
       this.made.set(o.name, o)
     }
-    const bound = keepsBound(op, outputs[0].dtype) && inputs[0] ? this.bounds.get(inputs[0].name) : undefined
+    const bound = keepsBound(op, outputs[0].dtype) && inputs[0] ? this.boundOf(inputs[0]) : undefined
     if (bound !== undefined) this.bounds.set(named[0].name, bound)
     if (key !== undefined) this.int64Nodes.set(key, named)
     return named
@@ -120,7 +121,13 @@ export class GraphWriter {
 
   /** Exclusive upper bound of a non-negative integer value, if known. */
   boundOf(x: Lowered): number | undefined {
-    return this.bounds.get(x.name)
+    return this.bounds.get(x.name) ?? (x.dtype === 'bool' ? 2 : undefined)
+  }
+
+  /** The value of a constant that is one integer. */
+  integerOf(x: Lowered): number | undefined {
+    const constant = x.shape.every(length => length === 1) ? this.constantOf(x) : undefined
+    return constant && isInteger(constant.dtype) ? toNumbers(constant)[0] : undefined
   }
 
   /** The node of this graph that computes a value; undefined for inputs, constants and values of the outer graph. */

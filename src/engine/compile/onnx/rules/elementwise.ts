@@ -96,6 +96,11 @@ const atan2 = formula((f, [y, x]) => {
 const div: Lowering<ElementwisePrimitive> = ({ g, outs: [out] }, [x, y]) => {
   const f = new Formula(g)
   if (isFloat(out.dtype)) return [f.op('Div', x, y)]
+  const divisor = g.integerOf(y)
+  if (divisor !== undefined && divisor > 0) {
+    const [quotient, bound] = [f.op('Div', x, y), g.boundOf(x)]
+    return [bound === undefined ? quotient : g.bounded(quotient, Math.ceil(bound / divisor))]
+  }
   const [byZero, byMinusOne, safe] = guardDivisor(f, y)
   const quotient = f.op('Div', x, safe)
   const signed = byMinusOne ? f.where(byMinusOne, f.op('Sub', f.constant(x, 0), x), quotient) : quotient

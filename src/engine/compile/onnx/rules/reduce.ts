@@ -62,12 +62,13 @@ function sumOfManySquares(g: GraphWriter, x: Lowered): Lowered {
   return g.node('ReduceSum', [sums, g.ints([0, 1, 2])], x.dtype, [], { keepdims: 0 })
 }
 
-/** The most int32 elements whose sum is exact in double precision, which has 53 bits. */
-const EXACT_COUNT = 2 ** 22
+/** The largest sum that is exact in double precision. */
+const EXACT_SUM = 2 ** 53
 
 /**
- * ONNX Runtime adds int64 in double precision, so the low and high 32 bits are summed separately, each exactly. Not too
- * many int32 elements, which are summed as int64, need no such care.
+ * ONNX Runtime adds int64 in double precision, so the low and high 32 bits are summed separately, each exactly. Sums
+ * that stay small need no such care: of elements with a known bound, such as booleans, and of not too many int32, which
+ * are summed as int64.
  */
 const sum: Lowering<Reduction> = (context, [x], params) => {
   const {
@@ -78,7 +79,8 @@ const sum: Lowering<Reduction> = (context, [x], params) => {
   } = context
   if (out.dtype !== 'int64') return sumOfFloats(context, [x], params)
   const count = sizeOf(params.axes.map(axis => a.shape[axis]))
-  if (resultDType === 'int32' && count <= EXACT_COUNT) return node('ReduceSum')(context, [x], params)
+  const bound = g.boundOf(x) ?? (resultDType === 'int32' ? 2 ** 31 : Infinity)
+  if (count * bound <= EXACT_SUM) return node('ReduceSum')(context, [x], params)
   const f = new Formula(g)
   const low = f.op('BitwiseAnd', x, g.scalar('int64', 2 ** 32 - 1))
   const high = f.op('Div', f.op('Sub', x, low), g.scalar('int64', 2 ** 32))
