@@ -80,6 +80,22 @@ describe('a model that comes with the package', () => {
     await expect(findFolder('g2p', 'main')).rejects.toThrow('this model comes with Switchyard; --revision is for')
   })
 
+  it('warns of an answer with a restriction that is cut at its most tokens, of no other', async () => {
+    const found = await findFolder('g2p')
+    const answer = (maxNewTokens: number): Promise<void> =>
+      answerTexts(found, ['a', 'b'], { regex: 'HH AH L', maxNewTokens }, { json: false })
+    await answer(4)
+    expect([printed.splice(0), noticed]).toEqual([['a\tHH AH L', 'b\tHH AH L'], []])
+    await answer(2)
+    expect(printed).toEqual(['a\tHH AH', 'b\tHH AH'])
+    expect(noticed).toEqual(
+      ['a', 'b'].map(
+        text =>
+          `warning: ${text}: the answer was cut at its most tokens (finish reason length), so it may not keep to --regex: raise --max-new-tokens`,
+      ),
+    )
+  })
+
   it('answers, is inspected beside the recipe of its name, converted, and evaluated on its task', async () => {
     const found = await findFolder('g2p')
     await answerTexts(found, ['yard'], {}, { json: false })

@@ -4,6 +4,7 @@ import { ConfigError } from '../../base/errors.js'
 import type { Bits } from '../../checkpoint/quantize.js'
 import { openTextModel } from '../../open/text-model.js'
 import type { OpenedTextModel } from '../../open/text-model.js'
+import type { AnswerPiece } from '../../infer/answer-piece.js'
 import { answerVocabulary } from '../../infer/answer-vocabulary.js'
 import { fillBlanks } from '../../infer/blanks.js'
 import { TextGenerator } from '../../infer/text-generator.js'
@@ -154,11 +155,7 @@ async function answerLine(
       : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
   }
   const answers = await generator.answer(line, options)
-  const restriction = restrictionOf(options)
-  if (restriction !== undefined && answers.some(({ finish }) => finish === 'length'))
-    console.error(
-      `warning: ${escapeControls(line)}: the answer was cut at its most tokens (finish reason length), so it may not keep to ${restriction}: raise --max-new-tokens`,
-    )
+  if (answers.some(({ finish }) => finish === 'length')) warnOfCut(line, options)
   const vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(model.options.config).eosIds)
   const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, vocabulary))
   if (!json)
@@ -178,6 +175,15 @@ async function answerLine(
 /** The option that restricts answers, if there is one. */
 const restrictionOf = ({ choices, regex, jsonSchema }: TextOptions): string | undefined =>
   choices ? '--choice' : regex !== undefined ? '--regex' : jsonSchema !== undefined ? '--json-schema' : undefined
+
+/** Warns of an answer that was cut, if its options restrict it. */
+function warnOfCut(text: string, options: TextOptions): void {
+  const restriction = restrictionOf(options)
+  if (restriction !== undefined)
+    console.error(
+      `warning: ${escapeControls(text)}: the answer was cut at its most tokens (finish reason length), so it may not keep to ${restriction}: raise --max-new-tokens`,
+    )
+}
 
 function warnOfUnknown(text: string, unknown: readonly string[]): void {
   if (unknown.length > 0)
@@ -209,7 +215,8 @@ async function prompt(generator: TextGenerator, options: TextOptions, reading: P
     for await (const line of terminal) {
       if (line.trim() !== '') {
         current = new AbortController()
-        await show(generator.stream(line, { ...options, signal: current.signal }), current.signal, reading)
+        const pieces = generator.pieces(line, { ...options, signal: current.signal })
+        if ((await show(pieces, current.signal, reading)) === 'length') warnOfCut(line, options)
         current = null
       }
       if (isOpen) terminal.prompt()
@@ -219,11 +226,20 @@ async function prompt(generator: TextGenerator, options: TextOptions, reading: P
   }
 }
 
-async function show(pieces: AsyncIterable<string>, signal: AbortSignal, reading: PagingLine): Promise<void> {
+/** Prints the first answer as it grows. Returns why it ended; null if it was aborted. */
+async function show(
+  pieces: AsyncIterable<AnswerPiece>,
+  signal: AbortSignal,
+  reading: PagingLine,
+): Promise<AnswerPiece['finish']> {
+  let ended: AnswerPiece['finish'] = null
   try {
-    for await (const piece of pieces) {
+    for await (const { index, text, finish } of pieces) {
+      if (index > 0) continue
+      ended = finish
+      if (text === '') continue
       reading.pause()
-      process.stdout.write(escapeControls(piece))
+      process.stdout.write(escapeControls(text))
     }
   } catch (error) {
     if (!signal.aborted) throw error
@@ -232,4 +248,5 @@ async function show(pieces: AsyncIterable<string>, signal: AbortSignal, reading:
     reading.resume()
   }
   process.stdout.write('\n')
+  return ended
 }
