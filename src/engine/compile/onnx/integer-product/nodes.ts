@@ -7,8 +7,8 @@ import type { GraphTensors } from '../ragged-dot/tensors.js'
 
 /**
  * The integer product, as nn/quantized.ts defines it (`multiplyIntegers`). Inputs: x [..., in] in float32, values int8
- * [in, out] ([out, in] with the attribute `transB`), scales [out]. The attribute `axis` is x's last axis. ONNX has no such operator: rules write it as one
- * node, which `expandIntegerProducts` replaces by ONNX's operators.
+ * [in, out] ([out, in] with the attribute `transB`), scales [out]. The attribute `axis` is x's last axis. ONNX has no
+ * such operator: rules write it as one node, which `expandIntegerProducts` replaces by ONNX's operators.
  */
 export const INTEGER_PRODUCT = 'IntegerProduct'
 
@@ -25,8 +25,8 @@ const scalar = (name: keyof typeof scalars, tensors: Constants): string =>
 /**
  * Rounds rows to 8 bits: the integers of `multiplyIntegers` with 128 added, as uint8, and the rows' largest magnitudes.
  * For an element that is not finite, and in a row of zeros, integers are arbitrary. Several products of one x write
- * equal nodes, which ONNX Runtime merges. `axis` is the last axis of x, counted from the first: given -1, ONNX Runtime's
- * ReduceMax returns a wrong shape if x has no rows.
+ * equal nodes, which ONNX Runtime merges. `axis` is the last axis of x, counted from the first: given -1, ONNX
+ * Runtime's ReduceMax returns a wrong shape if x has no rows.
  */
 export function quantizeRows(
   x: string,
