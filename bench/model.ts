@@ -1,5 +1,6 @@
 import type { ModelConfig, RouterConfig } from '../src/model/config.js'
-import { baseModel, baseRouter } from '../src/model/presets.js'
+import { baseModel, baseRouter, preset } from '../src/model/presets.js'
+import type { Preset } from '../src/model/presets.js'
 
 /** The sizes of a training batch. */
 export interface BatchSizes {
@@ -8,10 +9,15 @@ export interface BatchSizes {
   decoderLength: number
 }
 
-/** The shapes that training is timed at: the benchmark model, and t5-small's for fine-tuning. */
+/**
+ * The shapes that training is timed at: the benchmark model; t5-small's for fine-tuning; and, on GPUs, switch-base-8's
+ * for pretraining. `switch-tiny` is small enough to try the programs of the last one on a processor.
+ */
 export const shapes = {
   bench: { batch: 16, encoderLength: 64, decoderLength: 32 },
   't5-small': { batch: 8, encoderLength: 128, decoderLength: 64 },
+  'switch-base-8': { batch: 32, encoderLength: 512, decoderLength: 114 },
+  'switch-tiny': { batch: 4, encoderLength: 32, decoderLength: 16 },
 } satisfies { [name: string]: BatchSizes }
 export type ShapeName = keyof typeof shapes
 
@@ -45,6 +51,22 @@ export const t5Small: ModelConfig = {
   numHeads: 8,
   numEncoderLayers: 6,
   numDecoderLayers: 6,
+}
+
+/** switch-base-8 as it was pretrained, in bfloat16; of `switch-tiny`, the same model made small. */
+export function pretrainedSwitch(shape: 'switch-base-8' | 'switch-tiny'): Preset {
+  const { model, router } = preset('switch-base-8')
+  const tiny = {
+    vocabSize: 512,
+    dModel: 128,
+    dFf: 256,
+    numHeads: 2,
+    numEncoderLayers: 2,
+    numDecoderLayers: 2,
+    encoderSparseLayers: [1],
+    decoderSparseLayers: [1],
+  }
+  return { model: shape === 'switch-tiny' ? { ...model, ...tiny } : model, router }
 }
 
 /** No noise; one group, in which experts have as many slots as JAX's. */

@@ -53,13 +53,15 @@ export class Contestant {
     child.stdin.on('error', () => undefined)
   }
 
-  /** Starts a program and waits until it is ready. */
+  /** Starts a program and waits until it is ready. Its process is killed when `signal` is aborted. */
   static async start(
     name: string,
     command: string,
     args: readonly string[],
+    signal?: AbortSignal,
   ): Promise<{ contestant: Contestant; ready: Ready }> {
     const child = spawn(command, args, { stdio: 'pipe' })
+    signal?.addEventListener('abort', () => child.kill('SIGKILL'))
     await Promise.race([
       once(child, 'spawn'),
       once(child, 'error').then(([error]) => {

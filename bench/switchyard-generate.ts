@@ -10,9 +10,11 @@ import { minNewTokens } from '../src/infer/processors.js'
 import { greedySearch } from '../src/infer/search.js'
 import type { Search } from '../src/infer/search.js'
 import { countParameters } from '../src/model/parameters.js'
+import { useBackend } from './backend.js'
 import { ENCODER_LENGTH, NEW_TOKENS, promptTokens } from './model.js'
 import { serve } from './protocol.js'
 
+await useBackend()
 const [folder, bits] = process.argv.slice(2)
 const begin = performance.now()
 const weights = await openWeights(folder)

@@ -8,26 +8,45 @@ import { jit } from '../src/engine/api/jit.js'
 import * as np from '../src/engine/api/np.js'
 import * as random from '../src/engine/api/random.js'
 import { flattenArgs, rebuild, traceTree } from '../src/engine/api/tracing.js'
+import type { TensorTree } from '../src/engine/api/tracing.js'
 import { productFlops } from '../src/engine/program/cost.js'
 import { simplify } from '../src/engine/transform/simplify.js'
 import type { RouterConfig } from '../src/model/config.js'
 import { initParameters } from '../src/model/init.js'
 import { countParameters, declareParameters } from '../src/model/parameters.js'
+import type { Preset } from '../src/model/presets.js'
 import type { Batch } from '../src/model/types.js'
 import { trainingLoss } from '../src/train/loss.js'
+import { adafactor } from '../src/train/optimizers/adafactor.js'
 import { adamW } from '../src/train/optimizers/adamw.js'
 import { trainStepFunction } from '../src/train/step.js'
 import type { StepInputs, TrainArrays } from '../src/train/step.js'
+import { useBackend } from './backend.js'
 import { peakIntermediateBytes } from './cost.js'
-import { LEARNING_RATE, benchmarkModel, benchmarkRouter, randomTokens, shapes, t5Small } from './model.js'
+import {
+  LEARNING_RATE,
+  benchmarkModel,
+  benchmarkRouter,
+  pretrainedSwitch,
+  randomTokens,
+  shapes,
+  t5Small,
+} from './model.js'
 import type { BatchSizes, ShapeName } from './model.js'
 import { serve } from './protocol.js'
 import type { SwitchyardReady } from './protocol.js'
 
 const seconds = (since: number): number => (performance.now() - since) / 1000
 
-function trainingBatch({ batch: rows, encoderLength, decoderLength }: BatchSizes): Batch {
-  const ids = (length: number, data: Int32Array): Tensor => fromHost(hostTensor('int32', [rows, length], data))
+function trainingBatch({ batch: rows, encoderLength, decoderLength }: BatchSizes, vocabSize: number): Batch {
+  const ids = (length: number, data: Int32Array): Tensor =>
+    fromHost(
+      hostTensor(
+        'int32',
+        [rows, length],
+        data.map(id => id % vocabSize),
+      ),
+    )
   const targets = randomTokens(1, rows * decoderLength)
   return {
     encoder_input_tokens: ids(encoderLength, randomTokens(0, rows * encoderLength)),
@@ -51,19 +70,19 @@ const { values: options } = parseArgs({
     'op-by-op': { type: 'boolean', default: false },
   },
 })
+const isXla = (await useBackend()) === 'xla'
 const shape = options.shape as ShapeName
-const model = shape === 't5-small' ? t5Small : benchmarkModel(options.dense ? 0 : Number(options.experts))
-const router: RouterConfig = options.dropless ? { ...benchmarkRouter, trainCapacityFactor: null } : benchmarkRouter
+const { model, router } = presetOf(shape)
 const specs = declareParameters(model, router)
-const optimizer = adamW()
+const optimizer = isSwitch(shape) ? adafactor(specs) : adamW()
 const trainStep = trainStepFunction(trainingLoss(model, router), optimizer, null)
 
 const initialParams = initParameters(specs, random.key(0))
 let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(initialParams) }
-await Promise.all(flatten<Tensor>(arrays).leaves.map(hostView))
+await computed(arrays)
 
 let count = 0
-const [batch, key] = [trainingBatch(shapes[shape]), random.key(1)]
+const [batch, key] = [trainingBatch(shapes[shape], model.vocabSize), random.key(1)]
 const inputs = (): StepInputs<Batch> => ({
   batch,
   key,
@@ -82,6 +101,30 @@ const { stats } = options['op-by-op']
   ? { stats: { nodes: 0, fusedLoops: 0 } }
   : await defaultEngine().compile(program, donated)
 const compileSeconds = seconds(beginCompile)
+
+/** The model of a shape, with its router. */
+function presetOf(name: ShapeName): Preset {
+  if (isSwitch(name)) return pretrainedSwitch(name)
+  const routing: RouterConfig = options.dropless ? { ...benchmarkRouter, trainCapacityFactor: null } : benchmarkRouter
+  return {
+    model: name === 't5-small' ? t5Small : benchmarkModel(options.dense ? 0 : Number(options.experts)),
+    router: routing,
+  }
+}
+
+function isSwitch(name: ShapeName): name is 'switch-base-8' | 'switch-tiny' {
+  return name.startsWith('switch-')
+}
+
+/**
+ * Waits until arrays are computed. XLA has computed all results of a program when it has computed one, and reading them
+ * all would copy them from the device.
+ */
+async function computed(tree: TensorTree): Promise<void> {
+  const { leaves } = flatten<Tensor>(tree)
+  if (!isXla) return void (await Promise.all(leaves.map(hostView)))
+  await hostView(leaves.reduce((a, b) => (b.size < a.size ? b : a)))
+}
 
 function wholeStep(): ReturnType<typeof trainStep> {
   const results = defaultEngine().run(
@@ -115,7 +158,7 @@ await serve(ready, {
       const result = options['op-by-op'] ? trainStep(arrays, inputs()) : wholeStep()
       arrays = result.arrays
       // A step ends when the new state is computed, not only the loss.
-      await Promise.all(flatten<Tensor>(result).leaves.map(hostView))
+      await computed(result)
       stepSeconds.push(seconds(start))
       loss = await result.metrics.loss.item()
     }
