@@ -14,7 +14,8 @@ mkdir -p "$app" "$out"
 npm run --silent build
 npx tsc -p bench/tsconfig.json
 npx esbuild bench/gpu/conformance.ts --bundle --platform=node --format=esm --log-level=warning --packages=external \
-  --alias:vitest=./bench/gpu/runner.ts --alias:fast-check=./node_modules/fast-check/lib/fast-check.js \
+  --alias:vitest=./bench/gpu/runner.ts --alias:#pjrt=./src/engine/compile/xla/node.ts \
+  --alias:#onnx-sessions=./src/engine/compile/onnx/node.ts --alias:fast-check=./node_modules/fast-check/lib/fast-check.js \
   --outfile=bench/dist/bench/gpu/conformance.js
 
 cp "$(node -p process.execPath)" "$stage/node"

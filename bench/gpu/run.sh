@@ -55,7 +55,7 @@ fi
 export LD_LIBRARY_PATH=${libraries}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export SWITCHYARD_BACKEND=xla
 # Both programs of a race have memory of the same GPU.
-export XLA_PYTHON_CLIENT_MEM_FRACTION=0.45 XLA_PYTHON_CLIENT_PREALLOCATE=false
+export XLA_CLIENT_MEM_FRACTION=0.45 XLA_PYTHON_CLIENT_PREALLOCATE=false
 echo "plugin: $SWITCHYARD_PJRT_PLUGIN"
 
 limit=$((345 - ($(date +%s) - started)))

@@ -4,9 +4,9 @@ import { cacheFolder } from '../cache-folder.js'
 import { collectGarbage } from '../collect-garbage.js'
 import { XlaBackend } from './backend.js'
 import { CompileCache } from './cache.js'
+import { createClient } from './client-options.js'
 import { findPlugin } from './find-plugin.js'
 import type { XlaOptions } from './options.js'
-import { PjrtClient } from './pjrt/client.js'
 import { PjrtLibrary } from './pjrt/library.js'
 
 /** Makes the backend that compiles with XLA: package.json maps `#pjrt` to this module in Node. */
@@ -18,7 +18,7 @@ export async function openXla(options: XlaOptions = {}): Promise<XlaBackend> {
         'SWITCHYARD_PJRT_PLUGIN to its path',
     )
   const library = await PjrtLibrary.load(plugin)
-  const client = await PjrtClient.create(library, { cpu_device_count: options.cpuDevices ?? 1 })
+  const client = await createClient(library, options)
   const folder = options.cache ?? join(cacheFolder(), 'xla')
   return new XlaBackend(client, { collectGarbage, cache: folder === false ? undefined : new CompileCache(folder) })
 }

@@ -1,8 +1,8 @@
 import type { PjrtLibrary, Pointer } from './library.js'
 import { structs } from './table.js'
 
-/** Options of a client, and attributes of a plugin. */
-export type NamedValue = string | number | boolean | readonly number[]
+/** Options of a client, and attributes of a plugin. `float` marks a whole number that is to be passed as a float. */
+export type NamedValue = string | number | boolean | readonly number[] | { readonly float: number }
 
 /** `PJRT_NamedValue_Type` */
 const STRING = 0
@@ -43,6 +43,8 @@ export function encodeNamedValues(
       struct = Number.isInteger(value)
         ? library.struct(structs.NamedValue, { ...common, type: INT64, int64_value: value })
         : library.struct(structs.NamedValue, { ...common, type: FLOAT, float_value: value })
+    else if ('float' in value)
+      struct = library.struct(structs.NamedValue, { ...common, type: FLOAT, float_value: value.float })
     else {
       const list = keep(BigInt64Array.from(value, BigInt))
       const rest = { type: INT64_LIST, int64_array_value: list, value_size: list.length }

@@ -1,0 +1,40 @@
+import { ConfigError } from '../../../base/errors.js'
+import type { XlaOptions } from './options.js'
+import { PjrtClient } from './pjrt/client.js'
+import { PjrtError } from './pjrt/library.js'
+import type { PjrtLibrary } from './pjrt/library.js'
+import type { NamedValue } from './pjrt/named-values.js'
+
+/**
+ * Makes a plugin's client. Plugins take different options and refuse those of others, and only this tells the plugin
+ * for processors from one for GPUs before there is a client.
+ */
+export async function createClient(library: PjrtLibrary, options: XlaOptions): Promise<PjrtClient> {
+  const ofGpu = gpuOptions(options)
+  try {
+    return await PjrtClient.create(library, { cpu_device_count: options.cpuDevices ?? 1 })
+  } catch (error) {
+    if (!(error instanceof PjrtError && error.message.includes('Unexpected option name'))) throw error
+    return PjrtClient.create(library, ofGpu)
+  }
+}
+
+/** The options of the CUDA plugin. Throws a ConfigError for a share that is none. */
+export function gpuOptions(
+  { memoryFraction, preallocate }: Pick<XlaOptions, 'memoryFraction' | 'preallocate'>,
+  env: NodeJS.ProcessEnv = process.env,
+): { [name: string]: NamedValue } {
+  const fractionText = env.XLA_CLIENT_MEM_FRACTION || env.XLA_PYTHON_CLIENT_MEM_FRACTION
+  const fraction = memoryFraction ?? (fractionText ? Number(fractionText) : undefined)
+  if (fraction !== undefined && !(fraction > 0 && fraction <= 1))
+    throw new ConfigError(
+      `the share of a GPU's memory is ${memoryFraction ?? JSON.stringify(fractionText)}: it must be above 0 and at most 1`,
+    )
+  const preallocateText = env.XLA_PYTHON_CLIENT_PREALLOCATE
+  const isPreallocated =
+    preallocate ?? (preallocateText ? !['false', '0'].includes(preallocateText.toLowerCase()) : undefined)
+  return {
+    ...(fraction === undefined ? {} : { memory_fraction: { float: fraction } }),
+    ...(isPreallocated === undefined ? {} : { preallocate: isPreallocated }),
+  }
+}
