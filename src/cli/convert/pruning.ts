@@ -1,6 +1,8 @@
 import { ConfigError, FileError } from '../../base/errors.js'
 import { formatCount, formatTable } from '../../base/format.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { refuseExisting } from '../../checkpoint/atomic.js'
+import { readStack } from '../../checkpoint/layout.js'
 import { readParameters, storedSpecs } from '../../checkpoint/weights.js'
 import { targetEosOf } from '../../data/packing/target-eos.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
@@ -79,11 +81,14 @@ export async function prune(source: string, folder: string, options: PruningOpti
   }
 }
 
-function prunedWeights(weights: OpenedWeights, model: OpenedWeights['model'], kept: KeptExperts): OpenedWeights {
+/** The weights of a model with fewer experts. Those that go are never read. */
+export function prunedWeights(weights: OpenedWeights, model: OpenedWeights['model'], kept: KeptExperts): OpenedWeights {
   const { path, container, router, texts } = weights
   const dtypes = new Map(weights.specs.map(spec => [spec.path, spec.dtype]))
   const specs = storedSpecs(model, router, spec => dtypes.get(spec.path) ?? 'float32')
   const byPath = new Map(specs.map(spec => [spec.path, spec]))
+  const readExpert = (name: string, expert: number): Promise<HostTensor> =>
+    weights.readExpert(name, keptOf(byPath.get(name)!, kept)![expert])
   return {
     path,
     container,
@@ -91,8 +96,12 @@ function prunedWeights(weights: OpenedWeights, model: OpenedWeights['model'], ke
     router,
     texts,
     specs,
-    read: name => prunedParameter(byPath.get(name)!, kept, stored => weights.read(stored)),
-    readExpert: (name, expert) => weights.readExpert(name, keptOf(byPath.get(name)!, kept)![expert]),
+    read: name => {
+      const spec = byPath.get(name)!
+      if (spec.role === 'expertKernel') return readStack(spec.shape[0], expert => readExpert(name, expert), false)
+      return prunedParameter(spec, kept, stored => weights.read(stored))
+    },
+    readExpert,
     close: () => weights.close(),
   }
 }

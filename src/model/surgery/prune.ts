@@ -37,8 +37,8 @@ export const keptOf = ({ place }: Pick<ParameterSpec, 'place'>, kept: KeptExpert
   kept.get(`${place.stack}/layers_${place.layer}`)
 
 /**
- * One parameter of a pruned model: of expert kernels, those of the kept experts; of a router, their columns. The
- * softmax of the remaining logits is over fewer experts, so the gates of the kept ones grow.
+ * A parameter of a pruned model that is no stack of experts: of a router, the columns of the kept experts. The softmax
+ * of the remaining logits is over fewer experts, so the gates of the kept ones grow.
  */
 export async function prunedParameter(
   spec: ParameterSpec,
@@ -47,20 +47,17 @@ export async function prunedParameter(
 ): Promise<HostTensor> {
   const tensor = await read(spec.path)
   const experts = keptOf(spec, kept)
-  if (experts === undefined) return tensor
-  if (spec.role === 'expertKernel') return selected(tensor, 0, experts)
-  if (spec.role === 'router' || spec.role === 'routerBias') return selected(tensor, tensor.shape.length - 1, experts)
-  return tensor
+  const isRouter = spec.role === 'router' || spec.role === 'routerBias'
+  return isRouter && experts ? columnsOf(tensor, experts) : tensor
 }
 
-/** The positions of one axis of a tensor, in the given order. */
-function selected({ dtype, shape, data }: HostTensor, axis: number, positions: readonly number[]): HostTensor {
-  const [outer, inner] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + 1))]
-  const result = allocate(dtype, outer * positions.length * inner)
+/** The columns (positions of the last axis) of a tensor, in the given order. */
+function columnsOf({ dtype, shape, data }: HostTensor, columns: readonly number[]): HostTensor {
+  const width = shape[shape.length - 1]
+  const newShape = shape.with(-1, columns.length)
+  const result = allocate(dtype, sizeOf(newShape))
   const [from, to] = [reader(dtype, data), writer(dtype, result)]
   let at = 0
-  for (let o = 0; o < outer; o++)
-    for (const position of positions)
-      for (let i = 0; i < inner; i++) to(at++, from((o * shape[axis] + position) * inner + i))
-  return { dtype, shape: shape.with(axis, positions.length), data: result }
+  for (let row = 0; row < data.length; row += width) for (const column of columns) to(at++, from(row + column))
+  return { dtype, shape: newShape, data: result }
 }
