@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { smallSizes } from '../../test/small-model.js'
+import { sparseModel } from '../../test/small-model.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
@@ -17,18 +17,7 @@ import type { PieceOptions } from './text-generator.js'
 
 const base = preset('switch-base-8')
 const vocabulary = new ByteVocabulary()
-const config: ModelConfig = {
-  ...base.model,
-  ...smallSizes,
-  vocabSize: vocabulary.size,
-  encoderSparseLayers: [0, 1],
-  decoderSparseLayers: [0, 1],
-  numExperts: 4,
-  dtype: 'float32',
-  initScale: 8,
-  tiedLogits: false,
-  scaleLogits: false,
-}
+const config = sparseModel({ vocabSize: vocabulary.size, numExperts: 4, tiedLogits: false, scaleLogits: false })
 const router: RouterConfig = { ...base.router, selectedExperts: 2 }
 const params = jit(() => initParameters(declareParameters(config, router), random.key(5)))()
 const generator = (changes: Partial<ModelConfig> = {}, routing = router): TextGenerator =>

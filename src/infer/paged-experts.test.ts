@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { withPagedExperts } from '../../test/paged-experts.js'
-import { smallSizes } from '../../test/small-model.js'
+import { sparseModel } from '../../test/small-model.js'
 import { castHost } from '../base/host-tensor.js'
 import { newWeights } from '../checkpoint/weights.js'
 import type { Bits } from '../checkpoint/quantize.js'
@@ -19,22 +19,16 @@ import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
 import { greedySearch } from './search.js'
 
 const base = preset('switch-base-8')
-const config: ModelConfig = {
-  ...base.model,
-  ...smallSizes,
+const config = sparseModel({
   // Quantized kernels need at least this width.
   dModel: 64,
   dFf: 128,
   headDim: 16,
   vocabSize: 40,
-  encoderSparseLayers: [0, 1],
-  decoderSparseLayers: [0, 1],
   numExperts: 12,
-  dtype: 'float32',
-  initScale: 8,
   tiedLogits: false,
   scaleLogits: false,
-}
+})
 const sentences = [
   [7, 12, 30, 4, 1],
   [9, 9, 21, 1],

@@ -195,6 +195,10 @@ describe('a model whose experts are paged', () => {
     const expected = await answersOf(path, { bits })
     expect(await answersOf(path, { bits, expertsMemory: 2 * page })).toEqual(expected)
     if (name === 'float32') expect(await answersOf(path, { expertsMemory: 2 ** 24 })).toEqual(expected)
+    // Room for pages and for some of their compiled copies; then for all.
+    if (name === 'int4')
+      for (const expertsMemory of [7 * page, 2 ** 24])
+        expect(await answersOf(path, { bits, expertsMemory })).toEqual(expected)
   })
   it('pages by itself if its experts do not fit into memory, and says so', async () => {
     const path = join(scratch, 'many')

@@ -14,7 +14,7 @@ import { newWeights } from '../../src/checkpoint/weights.js'
 import type { Weights } from '../../src/checkpoint/weights.js'
 import { expertSpec } from '../../src/model/parameters.js'
 import { preset } from '../../src/model/presets.js'
-import { smallSizes } from '../small-model.js'
+import { sparseModel } from '../small-model.js'
 
 export interface ExpertSourceConformance {
   title: string
@@ -29,24 +29,20 @@ export interface ExpertSourceConformance {
   gated?: boolean
 }
 
-const { model, router } = preset('switch-base-8')
+const { router } = preset('switch-base-8')
 
 /** A new model with three experts in each sparse layer, whose sizes are no multiples of each other. */
 const smallWeights = (gated: boolean): Weights =>
   newWeights(
     'new',
-    {
-      ...model,
-      ...smallSizes,
+    sparseModel({
       dModel: 32,
       dFf: 48,
       vocabSize: 40,
       numExperts: 3,
-      encoderSparseLayers: [0, 1],
       decoderSparseLayers: [1],
-      dtype: 'float32',
       ...(gated && { gatedActivation: true, activation: 'geluTanh' as const }),
-    },
+    }),
     router,
     7,
   )

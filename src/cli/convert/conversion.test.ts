@@ -6,7 +6,7 @@ import { writeNativeWeights } from '../../checkpoint/native-weights.js'
 import { newWeights } from '../../checkpoint/weights.js'
 import { preset } from '../../model/presets.js'
 import { openWeights } from '../../open/open-weights.js'
-import { smallSizes } from '../../../test/small-model.js'
+import { sparseModel } from '../../../test/small-model.js'
 import { convertWeights } from './conversion.js'
 import { watchedWeights } from './watched-weights.js'
 
@@ -20,14 +20,9 @@ afterAll(async () => {
   await rm(scratch, { recursive: true })
 })
 
-const { model, router } = preset('switch-base-8')
-const sparse = { encoderSparseLayers: [1], decoderSparseLayers: [0, 1] }
-const weights = newWeights(
-  'new',
-  { ...model, ...smallSizes, dModel: 32, dFf: 48, vocabSize: 40, numExperts: 3, ...sparse, dtype: 'float32' },
-  router,
-  5,
-)
+const { router } = preset('switch-base-8')
+const model = sparseModel({ dModel: 32, dFf: 48, vocabSize: 40, numExperts: 3, encoderSparseLayers: [1] })
+const weights = newWeights('new', model, router, 5)
 
 /** All parameters of the model in a folder, by path. */
 async function everything(folder: string): Promise<Map<string, unknown>> {

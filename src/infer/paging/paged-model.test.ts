@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { smallSizes } from '../../../test/small-model.js'
+import { sparseModel } from '../../../test/small-model.js'
 import { FileError } from '../../base/errors.js'
 import { leavesWithPaths, treeFromPaths } from '../../base/pytree.js'
 import { bytesOf } from '../../base/host-tensor.js'
@@ -10,7 +10,6 @@ import { pagedArray } from '../../engine/api/paged-array.js'
 import * as random from '../../engine/api/random.js'
 import { hostView } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
-import type { ModelConfig } from '../../model/config.js'
 import { initParameters } from '../../model/init.js'
 import { declareParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
@@ -25,17 +24,8 @@ import { Pager } from './pager.js'
 import { turnsOf } from './trace.js'
 
 const vocabulary = new ByteVocabulary()
-const { model, router } = preset('switch-base-8')
-const config: ModelConfig = {
-  ...model,
-  ...smallSizes,
-  vocabSize: vocabulary.size,
-  encoderSparseLayers: [0, 1],
-  decoderSparseLayers: [0, 1],
-  numExperts: 8,
-  dtype: 'float32',
-  initScale: 8,
-}
+const { router } = preset('switch-base-8')
+const config = sparseModel({ vocabSize: vocabulary.size, numExperts: 8 })
 const specs = declareParameters(config, router)
 
 /** Called before each read. */

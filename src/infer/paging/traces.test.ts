@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { smallSizes } from '../../../test/small-model.js'
+import { sparseModel } from '../../../test/small-model.js'
 import { jit } from '../../engine/api/jit.js'
 import * as random from '../../engine/api/random.js'
-import type { ModelConfig } from '../../model/config.js'
 import { initParameters } from '../../model/init.js'
 import { declareParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
@@ -40,16 +39,7 @@ describe('an observer of passes', () => {
     const vocabulary = new ByteVocabulary()
     const base = preset('switch-base-8')
     const router = { ...base.router, selectedExperts: 2 }
-    const config: ModelConfig = {
-      ...base.model,
-      ...smallSizes,
-      vocabSize: vocabulary.size,
-      encoderSparseLayers: [0, 1],
-      decoderSparseLayers: [1],
-      numExperts: 4,
-      dtype: 'float32',
-      initScale: 8,
-    }
+    const config = sparseModel({ vocabSize: vocabulary.size, decoderSparseLayers: [1], numExperts: 4 })
     const seen: RoutedPass[] = []
     let isObserving = false
     const generator = new TextGenerator(
