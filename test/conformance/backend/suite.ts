@@ -22,6 +22,8 @@ export interface BackendConformance {
   updatesInPlace?: boolean
   /** Whether the backend takes subnormal numbers as zeros: see primitives.ts. */
   flushesSubnormals?: boolean
+  /** The dtypes of the cases that are run. Default: all. */
+  dtypes?: readonly DType[]
   /**
    * Runs one of every `share` cases without a stated result, each dtype other ones, and that share of the random
    * programs: for a backend that compiles slowly. Default: 1.
@@ -35,6 +37,7 @@ export function backendConformance({
   launches,
   updatesInPlace = false,
   flushesSubnormals = false,
+  dtypes = everyDType,
   share = 1,
 }: BackendConformance): void {
   let backend: Backend
@@ -92,7 +95,7 @@ export function backendConformance({
 
   describe.each(Object.keys(cases) as PrimitiveName[])('%s', primitive => {
     const of = cases[primitive as keyof typeof cases] as PrimitiveCases
-    it.each(of.dtypes)('%s', async (dtype: DType) => {
+    it.each(of.dtypes.filter(d => dtypes.includes(d)))('%s', async (dtype: DType) => {
       const given = of.cases(dtype)
       const all = [...given, ...given.map(withBroadcastOperands).filter(c => c !== undefined)]
       const first = everyDType.indexOf(dtype)

@@ -1,9 +1,10 @@
 import type { PrimitiveName } from '../../../program/primitives.js'
 import { Lit } from '../../../program/program.js'
-import type { Atom, PrimitiveParams, Program, Var } from '../../../program/program.js'
+import type { Atom, Equation, PrimitiveParams, Program, Var } from '../../../program/program.js'
 import type { Partition } from '../../../program/sharding.js'
-import { aliasesOf } from './aliases.js'
+import { aliasesOf, aliasText } from './aliases.js'
 import { ModuleWriter } from './module.js'
+import type { WriteProgram } from './module.js'
 import { programRules } from './rules/composites.js'
 import { dotGeneral } from './rules/contraction.js'
 import { controlRules } from './rules/control.js'
@@ -16,6 +17,8 @@ import { reduceRules } from './rules/reduce.js'
 import type { Lowering, LoweringContext } from './rules/rule.js'
 import { structureRules } from './rules/structure.js'
 import { partitionedAttributes } from './shardy.js'
+import { updateOrder } from './update-order.js'
+import type { Update } from './update-order.js'
 import type { BlockWriter, Lowered } from './writer.js'
 
 export interface LoweringOptions {
@@ -29,11 +32,13 @@ export interface LoweringOptions {
 export function toStableHlo(program: Program, { donated = [], partition }: LoweringOptions = {}): string {
   // XLA partitions no program for one device.
   const isPartitioned = partition !== undefined && partition.mesh.size > 1
-  const module = new ModuleWriter(writeProgram, isPartitioned ? partition.mesh : null)
+  const aliases = aliasesOf(program, donated)
+  const write = writeProgram(updateOrder(program, aliases))
+  const module = new ModuleWriter(write, isPartitioned ? partition.mesh : null)
   if (isPartitioned) {
     const { inputs, outputs } = partitionedAttributes(program, donated, partition)
     module.main(program, inputs, outputs)
-  } else module.main(program, aliasesOf(program, donated))
+  } else module.main(program, aliases.map(aliasText))
   return module.text
 }
 
@@ -51,22 +56,31 @@ const lowerings: { readonly [P in PrimitiveName]: Lowering<P> } = {
   ...deviceRules,
 }
 
-/** Writes the equations of a program into a block; returns its outputs. */
-function writeProgram(
-  module: ModuleWriter,
-  block: BlockWriter,
-  program: Program,
-  inputs: readonly Lowered[],
-): Lowered[] {
-  const env = new Map<Var, Lowered>()
-  const read = (a: Atom): Lowered => (a instanceof Lit ? block.constant(a.value, a.aval) : env.get(a)!)
-  program.inputs.forEach((v, i) => env.set(v, inputs[i]))
-  for (const eqn of program.equations) {
-    const outs = eqn.outputs.map(o => o.aval)
-    const results = writeEquation({ module, block, outs }, eqn.primitive, eqn.inputs.map(read), eqn.params)
-    eqn.outputs.forEach((v, i) => env.set(v, results[i]))
+/** Writes the equations of a program into a block; returns its outputs. `updates`: equations that must wait. */
+const writeProgram =
+  (updates: ReadonlyMap<Equation, Update>): WriteProgram =>
+  (module, block, program, inputs) => {
+    const env = new Map<Var, Lowered>()
+    const read = (a: Atom): Lowered => (a instanceof Lit ? block.constant(a.value, a.aval) : env.get(a)!)
+    program.inputs.forEach((v, i) => env.set(v, inputs[i]))
+    for (const eqn of program.equations) {
+      const update = updates.get(eqn)
+      if (update) env.set(update.input, inputAfter(block, read(update.input), update.after.map(read)))
+      const outs = eqn.outputs.map(o => o.aval)
+      const results = writeEquation({ module, block, outs }, eqn.primitive, eqn.inputs.map(read), eqn.params)
+      eqn.outputs.forEach((v, i) => env.set(v, results[i]))
+    }
+    return program.outputs.map(read)
   }
-  return program.outputs.map(read)
+
+/** A value that is available only once others have been computed. */
+const inputAfter = (block: BlockWriter, x: Lowered, others: readonly Lowered[]): Lowered => {
+  const operands = [x, ...others]
+  return block.several(
+    'stablehlo.optimization_barrier',
+    operands,
+    operands.map(v => v.aval),
+  )[0]
 }
 
 const writeEquation = <P extends PrimitiveName>(

@@ -20,6 +20,8 @@ class Names {
 export class BlockWriter {
   private readonly lines: string[] = []
   private readonly constants = new Map<string, Lowered>()
+  /** The operands of the operations with one result, by that result's name and the operation. */
+  private readonly operandsOf = new Map<string, readonly Lowered[]>()
 
   constructor(
     private readonly names = new Names(),
@@ -65,7 +67,13 @@ export class BlockWriter {
       `${defines}"${operation}"(${namesText(operands)})${properties}${bodies} : ` +
         `${typesText(operands)} -> (${results.map(typeText).join(', ')})`,
     )
+    if (values.length === 1) this.operandsOf.set(`${name} ${operation}`, operands)
     return values
+  }
+
+  /** The operands of the operation that computes a value, if this block has it and it is such an operation. */
+  operandsIfMadeBy(value: Lowered, operation: string): readonly Lowered[] | undefined {
+    return this.operandsOf.get(`${value.name} ${operation}`)
   }
 
   /** Calls a function of the module. */

@@ -4,7 +4,7 @@ import type { ReduceParams } from '../../../../program/primitives.js'
 import { integers } from '../mlir.js'
 import * as ops from '../ops.js'
 import type { BlockWriter, Lowered } from '../writer.js'
-import type { LoweringContext, Lowerings } from './rule.js'
+import type { Lowering, LoweringContext, Lowerings } from './rule.js'
 
 /** The dtype in which a reduction of `dtype` adds or multiplies: 16-bit floats are rounded once, at the end. */
 export const summedAs = (dtype: DType): DType => (isFloat(dtype) ? 'float32' : dtype)
@@ -72,9 +72,24 @@ const bestIndex =
     return [ops.reduce(block, [x, ops.iota(block, 'int32', shape, axis)], [worst, last], [axis], combine)[1]]
   }
 
+/**
+ * A sum of all squares. The squares of a product's result are computed for the sum alone, even if they are used
+ * elsewhere too: XLA would store them otherwise. In a training step, the norm of a gradient and the optimizer use the
+ * same squares.
+ */
+const reduceSum: Lowering<'reduceSum'> = (context, [x], params) => {
+  const { block } = context
+  const factors = block.operandsIfMadeBy(x, 'stablehlo.multiply')
+  const isSumOfSquares = params.axes.length === x.aval.shape.length && factors?.[0].name === factors?.[1].name
+  if (!factors || !isSumOfSquares || !block.operandsIfMadeBy(factors[0], 'stablehlo.dot_general'))
+    return reduction(sumOf, true)(context, [x], params)
+  const apart = ops.elementwise(block, 'optimization_barrier', factors[0])
+  return reduction(sumOf, true)(context, [ops.elementwise(block, 'multiply', apart, apart)], params)
+}
+
 /** Reductions and cumulative sums. */
 export const reduceRules = {
-  reduceSum: reduction(sumOf, true),
+  reduceSum,
   reduceProd: reduction(productOf, true),
   reduceMax: reduction(maxOf),
   reduceMin: reduction(minOf),
