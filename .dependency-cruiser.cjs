@@ -31,7 +31,7 @@ const browserSafe = [
 ]
 // The exceptions: what package.json's "imports" map to in Node and to a web.ts in a browser, "#onnx-sessions" and "#pjrt".
 const nodeOnly =
-  '^src/engine/compile/(collect-garbage|cache-folder|onnx/(node|load-runtime)|xla/(node|cache|find-plugin|pjrt/koffi))\\.ts$'
+  '^src/engine/compile/(collect-garbage|cache-folder|onnx/(node|load-runtime)|xla/(node|cache|cuda|find-plugin|pjrt/koffi))\\.ts$'
 const nodeSessions = '^src/engine/compile/onnx/(node|load-runtime)\\.ts$'
 // The tables of contents: index.ts and one file for each subpath of the package.
 const contents = '^src/[^/]+\\.ts$'

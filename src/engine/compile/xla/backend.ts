@@ -31,6 +31,8 @@ export interface XlaServices {
   readonly collectGarbage: () => void
   /** Where compiled programs are kept between processes. */
   readonly cache?: CompileCache
+  /** Flags of XLA for all programs. */
+  readonly flags?: CompileOptions['flags']
 }
 
 /**
@@ -46,6 +48,15 @@ export class XlaBackend implements Backend {
     private readonly services: XlaServices,
   ) {
     this.memory = new DeviceMemory(services.collectGarbage)
+  }
+
+  /** Flags of XLA for all programs: every equation is rounded to its dtype, as the primitives say. */
+  private get flags(): CompileOptions['flags'] {
+    return {
+      xla_allow_excess_precision: false,
+      ...(this.client.platform === 'cpu' && { xla_cpu_enable_fast_min_max: false }),
+      ...this.services.flags,
+    }
   }
 
   get numDevices(): number {
@@ -99,7 +110,7 @@ export class XlaBackend implements Backend {
     const text = toStableHlo(simplify(program), { donated, partition })
     const numDevices = partition?.mesh.size ?? 1
     const devices = this.firstDevices(numDevices)
-    const executable = await this.load(text, { deviceIds: devices.map(d => d.id), flags })
+    const executable = await this.load(text, { deviceIds: devices.map(d => d.id), flags: this.flags })
     const shardingsOf = (specs: Partition['inputs'], mesh: Partition['mesh']): NamedSharding[] =>
       specs.map(spec => new NamedSharding(mesh, spec ?? P()))
     const signature = {
@@ -164,9 +175,6 @@ export class XlaBackend implements Backend {
     return devices.slice(0, count)
   }
 }
-
-/** Every equation is rounded to its dtype, as the primitives say. */
-const flags = { xla_allow_excess_precision: false, xla_cpu_enable_fast_min_max: false }
 
 /** The operations of StableHLO text, one a line. */
 const operationsOf = (text: string): { operation: string; text: string }[] =>

@@ -5,20 +5,35 @@ import { collectGarbage } from '../collect-garbage.js'
 import { XlaBackend } from './backend.js'
 import { CompileCache } from './cache.js'
 import { createClient } from './client-options.js'
-import { findPlugin } from './find-plugin.js'
+import { cudaDataFolder, cudaLibraries } from './cuda.js'
+import { findPlugin, pluginAt } from './find-plugin.js'
+import type { FoundPlugin } from './find-plugin.js'
 import type { XlaOptions } from './options.js'
+import type { CompileOptions } from './pjrt/compile-options.js'
 import { PjrtLibrary } from './pjrt/library.js'
 
 /** Makes the backend that compiles with XLA: package.json maps `#pjrt` to this module in Node. */
 export async function openXla(options: XlaOptions = {}): Promise<XlaBackend> {
-  const plugin = options.plugin ?? findPlugin()
+  const plugin = options.plugin === undefined ? findPlugin(options.platform) : pluginAt(options.plugin, 'plugin')
   if (plugin === undefined)
     throw new SwitchyardError(
-      'XLA needs a PJRT plugin, and none was found. Install one (pip install lammps-jax-pjrt-cpu), or set ' +
-        'SWITCHYARD_PJRT_PLUGIN to its path',
+      'the backend xla needs a PJRT plugin, and none was found. Install one (pip install lammps-jax-pjrt-cpu), or set ' +
+        'SWITCHYARD_PJRT_PLUGIN to the path of one; switchyard doctor says where it looks',
     )
-  const library = await PjrtLibrary.load(plugin)
+  const before = plugin.platform === 'cuda' ? cudaLibraries(plugin.path) : []
+  const library = await PjrtLibrary.load(plugin.path, { before })
   const client = await createClient(library, options)
   const folder = options.cache ?? join(cacheFolder(), 'xla')
-  return new XlaBackend(client, { collectGarbage, cache: folder === false ? undefined : new CompileCache(folder) })
+  const cache = folder === false ? undefined : new CompileCache(folder)
+  return new XlaBackend(client, { collectGarbage, cache, flags: flagsFor(plugin) })
+}
+
+/** Flags of XLA that a plugin needs. */
+function flagsFor({ path, platform, package: name }: FoundPlugin): CompileOptions['flags'] {
+  const folder = platform === 'cuda' ? cudaDataFolder(path) : undefined
+  return {
+    ...(folder !== undefined && { xla_gpu_cuda_data_dir: folder }),
+    // With it, this version multiplies by an embedding wrongly that is donated and used twice.
+    ...(name === 'xla-cpu-pjrt' || path.endsWith('/xla_cpu_pjrt.so') ? { xla_cpu_use_xnnpack: false } : {}),
+  }
 }

@@ -1,10 +1,12 @@
 /** How the backend that compiles with XLA is made. */
 export interface XlaOptions {
   /**
-   * The PJRT plugin, a shared library. Default: SWITCHYARD_PJRT_PLUGIN, or one that pip has installed (see
-   * `switchyard doctor`).
+   * The PJRT plugin, a shared library. Default: SWITCHYARD_PJRT_PLUGIN, or one that pip has installed for devices of
+   * this machine, a GPU's first (see `switchyard doctor`).
    */
   readonly plugin?: string
+  /** The kind of devices, if several plugins are installed. Default: the best that the machine has. */
+  readonly platform?: 'cpu' | 'cuda' | 'tpu'
   /** How many devices the plugin for CPUs has. Default: 1. */
   readonly cpuDevices?: number
   /**

@@ -67,12 +67,15 @@ export class PjrtLibrary {
     readonly version: { readonly major: number; readonly minor: number },
   ) {}
 
-  /** Loads a plugin and checks its version. A plugin that is loaded stays so until the process ends. */
-  static async load(path: string): Promise<PjrtLibrary> {
+  /** Loads a plugin and checks its version. A plugin stays loaded until the process ends. */
+  static async load(path: string, { environment = {}, before = [] }: LoadOptions = {}): Promise<PjrtLibrary> {
     const koffi = await loadKoffi()
+    setEnvironment(koffi, { TF_CPP_MIN_LOG_LEVEL: ONLY_FATAL, ...environment })
+    for (const library of before) attempt(() => koffi.load(library, { global: true }))
     let api: Pointer | null
     try {
       const getApi = koffi.load(path).func('GetPjrtApi', 'void *', []) as () => Pointer | null
+      keepLoaded(koffi, path)
       api = getApi()
     } catch (error) {
       throw new SwitchyardError(
@@ -234,6 +237,42 @@ export class PjrtLibrary {
     this.functionOf('Error_Destroy')(this.struct(functions.Error_Destroy, { error }))
     const name = Object.entries(errorCode).find(([, value]) => value === code)?.[0] ?? `error ${code}`
     return new PjrtError(`XLA: ${message.trim()} (${name})`, name)
+  }
+}
+
+/** What happens before a plugin is loaded. */
+export interface LoadOptions {
+  /** Variables of the environment to set, unless the user has. */
+  readonly environment?: { readonly [name: string]: string }
+  /** Libraries that the plugin needs. Those that cannot be loaded are left out. */
+  readonly before?: readonly string[]
+}
+
+/** XLA writes its log to the standard error. What it says of errors is in our exceptions, too. */
+const ONLY_FATAL = '3'
+
+/** Sets variables that the user has not set. In a worker, native code does not see what `process.env` is given. */
+function setEnvironment(koffi: Koffi, variables: { readonly [name: string]: string }): void {
+  const setenv = koffi.load(null).func('setenv', 'int', ['str', 'str', 'int'])
+  for (const [name, value] of Object.entries(variables)) setenv(name, value, 0)
+}
+
+/**
+ * Keeps a library in memory until the process ends. koffi unloads its libraries before that, and the functions that the
+ * plugin has registered for the end of the process would be gone when they are called.
+ */
+function keepLoaded(koffi: Koffi, path: string): void {
+  const dlopen = koffi.load(null).func('dlopen', 'void *', ['str', 'int'])
+  const noDelete = process.platform === 'darwin' ? 0x80 : 0x1000
+  dlopen(path, RTLD_NOW | noDelete)
+}
+const RTLD_NOW = 2
+
+function attempt(body: () => void): void {
+  try {
+    body()
+  } catch {
+    // The plugin says what it misses when it is loaded.
   }
 }
 
