@@ -12,8 +12,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'uncaughtException', 'unhandledRejection']
 
 const processState = (): object => ({
   folder: process.cwd(),
-  // ORT_DISABLE_TELEMETRY is set where ONNX Runtime is loaded.
-  environment: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+  // ORT_DISABLE_TELEMETRY is set where ONNX Runtime is loaded, TF_CPP_MIN_LOG_LEVEL where XLA is.
+  environment: { ...process.env, ORT_DISABLE_TELEMETRY: '1', TF_CPP_MIN_LOG_LEVEL: '3' },
   exitCode: process.exitCode,
   listeners: SIGNALS.map(signal => process.listenerCount(signal)),
 })
