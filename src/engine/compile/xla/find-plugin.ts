@@ -68,7 +68,7 @@ export function findPlugins(places: SearchPlaces = {}): FoundPlugin[] {
   return found.filter((_, i) => real.indexOf(real[i]) === i)
 }
 
-/** The folders of installed Python packages: active environments first, then the Pythons on the path, then the system. */
+/** The folders of installed Python packages: active environments, the Pythons on the path, the system's. */
 export function sitePackages({
   env = process.env,
   home = homedir(),
