@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../base/host-tensor.js'
 import { is } from '../../program/program.js'
 import type { Atom, Equation, Program } from '../../program/program.js'
 import type { Executable } from '../backend.js'
@@ -20,14 +21,21 @@ export function forFewRows(
   const inputs = new Set<Atom>(program.inputs)
   if (program.equations.length === 0 || !program.equations.every(eqn => isRelu(eqn) || isProduct(eqn, inputs)))
     return null
+  // Intermediate results, in the memory of the last run.
+  const memory = new Map<Atom, Float32Array>(
+    program.equations.flatMap(({ outputs: [o] }) =>
+      program.outputs.includes(o) ? [] : [[o, new Float32Array(sizeOf(o.aval.shape))] as const],
+    ),
+  )
   return {
     stats: whole.stats,
     run: async (buffers, written) => {
       // Files that are being read meanwhile, for other experts, get on.
       await sessions.turn?.()
-      const tensors = (await inMemory(buffers)).map(({ tensor }) => tensor.data)
-      const values = compute(program, products, new Map(program.inputs.map((v, i) => [v, tensors[i]])))
-      if (!values) return whole.run(buffers, written)
+      const values = new Map<Atom, Data>(memory)
+      for (const [i, { tensor }] of (await inMemory(buffers)).entries()) values.set(program.inputs[i], tensor.data)
+      for (const o of program.outputs) if (!values.has(o)) values.set(o, new Float32Array(sizeOf(o.aval.shape)))
+      if (!compute(program, products, values)) return whole.run(buffers, written)
       return program.outputs.map(o => new HostBuffer(o.aval, { ...o.aval, data: values.get(o)! }))
     },
     release: () => whole.release(),
@@ -44,17 +52,15 @@ function isProduct(eqn: Equation, inputs: ReadonlySet<Atom>): boolean {
   return inputs.has(scales) && inputs.has(values) && fitsProduct(x.aval.shape[0], length, outputs)
 }
 
-type Values = Map<Atom, HostBuffer['tensor']['data']>
+type Data = HostBuffer['tensor']['data']
 
-/** Adds the results of all equations to `values`. Null if a product cannot be computed. */
-function compute({ equations }: Program, products: IntegerProducts, values: Values): Values | null {
-  for (const { inputs, outputs } of equations) {
-    const [x, scales, kernel] = inputs.map(a => values.get(a))
-    const result = kernel
-      ? products.multiply(x as Float32Array, inputs[0].aval.shape[0], kernel as Int8Array, scales as Float32Array)
-      : (x as Float32Array).map(element => Math.max(element, 0))
-    if (!result) return null
-    values.set(outputs[0], result)
-  }
-  return values
+/** Computes all equations into their results' memory. False if a product cannot be computed. */
+function compute({ equations }: Program, products: IntegerProducts, values: ReadonlyMap<Atom, Data>): boolean {
+  return equations.every(({ inputs, outputs: [output] }) => {
+    const [x, scales, kernel] = inputs.map(a => values.get(a)) as [Float32Array, Float32Array?, Int8Array?]
+    const result = values.get(output) as Float32Array
+    if (kernel) return products.multiply(x, inputs[0].aval.shape[0], kernel, scales!, result)
+    for (let i = 0; i < x.length; i++) result[i] = Math.max(x[i], 0)
+    return true
+  })
 }

@@ -38,24 +38,24 @@ export class IntegerProducts {
 
   /**
    * `multiplyIntegers` of nn/quantized.ts, with its bits: x [rows, inputs] times a kernel [inputs, outputs] with one
-   * scale for each output. Null if the kernel lies elsewhere, and for a row whose largest magnitude is 0 or not finite.
+   * scale for each output, into `product` [rows, outputs]. False if it cannot be computed: if the kernel lies
+   * elsewhere, and for a row whose largest magnitude is 0 or not finite.
    */
-  multiply(x: Float32Array, rows: number, kernel: Int8Array, scales: Float32Array): Float32Array | null {
+  multiply(x: Float32Array, rows: number, kernel: Int8Array, scales: Float32Array, product: Float32Array): boolean {
     const arena = pageArenaOf(kernel)
-    if (!arena) return null
+    if (!arena) return false
     const inputs = x.length / rows
     const outputs = scales.length
     const { buffer } = arena.memory
     const largest = roundRows(x, rows, new Int16Array(buffer, X_OFFSET, x.length))
-    if (!largest) return null
+    if (!largest) return false
     const offset = sumsOffset(rows, inputs)
     const sums = new Int32Array(buffer, offset, rows * outputs).fill(0)
     this.functionOn(arena, rows)(offset, kernel.byteOffset, outputs, X_OFFSET, X_OFFSET + 2 * x.length)
-    const product = new Float32Array(rows * outputs)
     for (let row = 0, i = 0; row < rows; row++)
       for (let k = 0; k < outputs; k++, i++)
         product[i] = Math.fround(Math.fround(sums[i]) * Math.fround(scales[k] * INVERSE)) * largest[row]
-    return product
+    return true
   }
 
   private functionOn(arena: PageArena, rows: number): ProductFunction {
