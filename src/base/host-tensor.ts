@@ -164,6 +164,26 @@ export function partOf({ dtype, shape, data }: HostTensor, i: number): HostTenso
   return { dtype, shape: shape.slice(1), data: data.subarray(i * size, (i + 1) * size) }
 }
 
+/** Tensors one after the other along `axis`. Their dtypes and the lengths of their other axes are equal. */
+export function concatenateHost(tensors: readonly HostTensor[], axis: number): HostTensor {
+  if (tensors.length === 1) return tensors[0]
+  const [{ dtype, shape }] = tensors
+  const outer = sizeOf(shape.slice(0, axis))
+  const whole = shape.with(
+    axis,
+    tensors.reduce((sum, t) => sum + t.shape[axis], 0),
+  )
+  const data = allocate(dtype, sizeOf(whole))
+  let at = 0
+  for (let i = 0; i < outer; i++)
+    for (const tensor of tensors) {
+      const size = tensor.data.length / outer
+      data.set(tensor.data.subarray(i * size, (i + 1) * size) as never, at)
+      at += size
+    }
+  return { dtype, shape: whole, data }
+}
+
 /** A tensor that is a view of existing bytes. They are copied only if they are not aligned for the dtype. */
 export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): HostTensor {
   const length = sizeOf(shape)

@@ -4,14 +4,16 @@ import { jit } from '../engine/api/jit.js'
 import { specialize } from '../engine/api/specialize.js'
 import { distanceBiases, positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
-import { copyRows, decodeStep, emptyMemory, encodeInputs, writeRows } from './decode.js'
-import type { Decoded, DecoderMemory, Encoded, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
-import { decodeTypes, encodeTypes, writeTypes } from './example-types.js'
+import { compileEncoder } from './compiled-encoder.js'
+import type { CompiledEncoder } from './compiled-encoder.js'
+import { copyRows, decodeStep, emptyMemory, writeRows } from './decode.js'
+import type { Decoded, DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import { decodeTypes, writeTypes } from './example-types.js'
 import type { StepInputs } from './step-inputs.js'
 
 /**
- * The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all numbers of rows and all
- * lengths.
+ * The functions of encode.ts and decode.ts, compiled. One compiled form and one copy of the weights serve all numbers
+ * of rows and all lengths.
  */
 export interface CompiledDecoding {
   /** The number of experts of a sparse layer. */
@@ -24,8 +26,7 @@ export interface CompiledDecoding {
   /** The biases of all distances. The only function besides `prepare` that reads parameters of positions. */
   distances(params: ModelParams): DistanceBiases
   empty(sizes: MemorySizes): DecoderMemory
-  /** Runs the encoder: see `encodeInputs`. */
-  encode(params: ModelParams, inputs: Tensor, biases: Tensor[]): Encoded
+  readonly encoder: Pick<CompiledEncoder, 'run'>
   /** Writes rows of the memory, which is donated: see `writeRows`. */
   write(memory: LayerMemory, parts: LayerMemory, sources: Tensor, rows: Tensor): LayerMemory
   /** Copies rows: see `copyRows`. */
@@ -41,11 +42,10 @@ export interface CompiledDecoding {
   ): Decoded
 }
 
-export function compileDecoding(options: ForwardOptions): CompiledDecoding {
+/** `params`: those of the model, which decide how the encoder is compiled (see `compileEncoder`). */
+export function compileDecoding(params: ModelParams, options: ForwardOptions): CompiledDecoding {
   const { config } = options
-  const encode = specialize(function encode_inputs(params: ModelParams, inputs: Tensor, biases: Tensor[]) {
-    return encodeInputs(params, inputs, biases, options)
-  }, encodeTypes(config))
+  const encoder = compileEncoder(params, options)
   const advance = specialize(
     function decode_step(
       params: ModelParams,
@@ -88,20 +88,23 @@ export function compileDecoding(options: ForwardOptions): CompiledDecoding {
   )
   return {
     numExperts: config.numExperts,
-    prepare: async function* (params) {
-      const inEncoder = new Set(flatten<Tensor>(params.encoder).leaves.map(a => a.value))
-      const copied = await encode.prepare(params)
-      yield copied.filter(a => inEncoder.has(a.value))
+    prepare: async function* (weights) {
+      const inEncoder = new Set(flatten<Tensor>(weights.encoder).leaves.map(a => a.value))
+      const shared: Tensor[] = []
+      for await (const copied of encoder.prepare(weights)) {
+        yield copied.filter(a => inEncoder.has(a.value))
+        shared.push(...copied.filter(a => !inEncoder.has(a.value)))
+      }
       // A parameter that both stacks read (the token embedding) is copied for both, so it is released last.
-      yield [...copied.filter(a => !inEncoder.has(a.value)), ...(await advance.prepare(params))]
+      yield [...shared, ...(await advance.prepare(weights))]
     },
-    distances: params =>
+    distances: weights =>
       tables({
-        encoder: positionTables(params, 'encoder', config),
-        decoder: positionTables(params, 'decoder', config),
+        encoder: positionTables(weights, 'encoder', config),
+        decoder: positionTables(weights, 'decoder', config),
       }),
     empty: ({ rows, inputLength, length }) => empty(rows, inputLength, length),
-    encode,
+    encoder,
     write: (memory, parts, sources, rows) => write(noWeights, memory, parts, sources, rows),
     copy: jit(
       function copy_rows(memory: LayerMemory, sources: Tensor, length: number) {

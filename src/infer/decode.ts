@@ -3,7 +3,7 @@ import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
 import { specialIdsOf } from '../model/config.js'
 import type { ModelConfig, StackName } from '../model/config.js'
-import { encode, outputLogits, stackNorm, tokenEmbedding } from '../model/forward.js'
+import { outputLogits, stackNorm, tokenEmbedding } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
 import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
@@ -63,33 +63,6 @@ export function emptyMemory({ rows, inputLength, length }: MemorySizes, config: 
       values: np.zeros([rows, numHeads, positions, headDim], dtype), // [rows, heads, length, headDim]
     }))
   return { cross: layers(inputLength), self: layers(length) }
-}
-
-/** What the encoder gives for inputs [inputs, length]. */
-export type Encoded = {
-  /** For the cross attention of each decoder layer, [inputs, heads, length, headDim]. */
-  memory: LayerMemory
-  /** See `chosenExperts`: [layers, inputs, length, choices]. */
-  experts: Tensor[]
-}
-
-/**
- * Runs the encoder on inputs [inputs, length], padded with `NO_TOKEN`. `biases` [1, heads, length, length] are those of
- * relative positions, for each table.
- */
-export function encodeInputs(params: ModelParams, inputs: Tensor, biases: Tensor[], options: ForwardOptions): Encoded {
-  const { config } = options
-  const padded = ofPaddedInputs(options)
-  const { output, routers } = encode(params, { encoder_input_tokens: inputs }, padded, noNoise, biases)
-  return {
-    memory: decoderLayers(params, options).map(layer =>
-      keysAndValues(layer.encoder_decoder_attention, output, config.numHeads),
-    ),
-    experts: chosenExperts(
-      routers.map(({ record }) => record),
-      newPass('encoder', inputs, padded, noNoise, null),
-    ),
-  }
 }
 
 /**
@@ -199,7 +172,8 @@ export function decodeStep(
   return { best: { ids, scores }, logits: rowsAt(logits, asked), experts: chosenExperts(routers, pass), self: next }
 }
 
-function decoderLayers({ decoder }: ModelParams, { config }: ForwardOptions): DecoderLayerParams[] {
+/** The parameters of the decoder's layers, in order. */
+export function decoderLayers({ decoder }: ModelParams, { config }: ForwardOptions): DecoderLayerParams[] {
   const layers: DecoderLayerParams[] = []
   for (let i = 0; i < config.numDecoderLayers; i++) layers.push(decoder[`layers_${i}`])
   return layers

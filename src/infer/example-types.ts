@@ -6,6 +6,10 @@ import { countPositionBiases } from '../model/position-bias.js'
 
 interface Sizes {
   inputs: number
+  /** The tokens of a part of each input, and those before and after it: see encode.ts. */
+  part: number
+  before: number
+  after: number
   rows: number
   /** How many rows are written at once, and how many rows' logits are read. */
   written: number
@@ -18,9 +22,9 @@ interface Sizes {
  * dimension depends on. They are different primes that grow by different factors, so that no two sizes can be confused.
  */
 const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
-  { inputs: 3, rows: 5, written: 2, inputLength: 7, length: 11 },
-  { inputs: 101, rows: 211, written: 53, inputLength: 307, length: 401 },
-  { inputs: 1009, rows: 2003, written: 1301, inputLength: 3001, length: 4001 },
+  { inputs: 3, part: 13, before: 17, after: 19, rows: 5, written: 2, inputLength: 7, length: 11 },
+  { inputs: 101, part: 503, before: 601, after: 701, rows: 211, written: 53, inputLength: 307, length: 401 },
+  { inputs: 1009, part: 2503, before: 4507, after: 5003, rows: 2003, written: 1301, inputLength: 3001, length: 4001 },
 ]
 
 const atAll = (types: (sizes: Sizes) => Tree<TensorType>[]): ExampleTypes => [
@@ -33,21 +37,55 @@ const int32 = (...shape: number[]): TensorType => new TensorType('int32', shape)
 const float32 = (...shape: number[]): TensorType => new TensorType('float32', shape)
 
 /** An encoder's relative position biases: see `InputBiases`. */
-const biasTypes = (config: ModelConfig, length: number): TensorType[] =>
-  Array.from({ length: countPositionBiases(config, 'encoder') }, () => float32(1, config.numHeads, length, length))
+const biasTypes = (config: ModelConfig, inputs: number, queries: number, length: number): TensorType[] =>
+  Array.from({ length: countPositionBiases(config, 'encoder') }, () =>
+    float32(inputs, config.numHeads, queries, length),
+  )
 
-function memoryTypes(
-  { numHeads, headDim, numDecoderLayers, dtype }: ModelConfig,
+/** The keys and values of one layer. */
+function keyTypes(
+  { numHeads, headDim, dtype }: ModelConfig,
   rows: number,
   length: number,
-): Tree<TensorType>[] {
+): { keys: TensorType; values: TensorType } {
   const type = new TensorType(dtype, [rows, numHeads, length, headDim])
-  return Array.from({ length: numDecoderLayers }, (): Tree<TensorType> => ({ keys: type, values: type }))
+  return { keys: type, values: type }
 }
 
-/** The types of `encodeInputs`' arguments after the parameters. */
+/** A `LayerMemory`. */
+const memoryTypes = (config: ModelConfig, rows: number, length: number): Tree<TensorType>[] =>
+  Array.from({ length: config.numDecoderLayers }, () => keyTypes(config, rows, length))
+
+/** The types of `PartInputs`. */
+function partInputTypes(config: ModelConfig, { inputs, part, before, after }: Sizes): Tree<TensorType> {
+  return {
+    ids: int32(inputs, part),
+    before: keyTypes(config, inputs, before),
+    after: keyTypes(config, inputs, after),
+    biases: biasTypes(config, inputs, part, before + part + after),
+  }
+}
+
+/** The types of a `PartState`. */
+function stateTypes(config: ModelConfig, { inputs, part }: Sizes): Tree<TensorType> {
+  const keys = keyTypes(config, inputs, part)
+  return { x: float32(inputs, part, config.dModel), self: { ...keys, queries: keys.keys } }
+}
+
+/** The types of the arguments of the encoder's first stage after the parameters. */
+export const startTypes = (config: ModelConfig): ExampleTypes => atAll(sizes => [partInputTypes(config, sizes)])
+
+/** The types of the arguments of the stage of a layer after the parameters. */
+export const layerTypes = (config: ModelConfig): ExampleTypes =>
+  atAll(sizes => [partInputTypes(config, sizes), stateTypes(config, sizes)])
+
+/** The types of the arguments of the encoder's last stage after the parameters. */
+export const finishTypes = (config: ModelConfig): ExampleTypes =>
+  atAll(sizes => [partInputTypes(config, sizes), float32(sizes.inputs, sizes.part, config.dModel)])
+
+/** The types of `encodePart`'s arguments after the parameters. */
 export const encodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), biasTypes(config, inputLength)])
+  atAll(sizes => [partInputTypes(config, sizes), stateTypes(config, sizes), int32(2)])
 
 /** The types of `writeRows`' arguments. */
 export const writeTypes = (config: ModelConfig): ExampleTypes =>
@@ -60,7 +98,11 @@ export const writeTypes = (config: ModelConfig): ExampleTypes =>
 
 /** The types of the arguments of `batchEncoder`'s function after the weights. */
 export const vectorTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), biasTypes(config, inputLength)])
+  atAll(({ inputs, inputLength }) => [
+    int32(inputs, inputLength),
+    int32(),
+    biasTypes(config, 1, inputLength, inputLength),
+  ])
 
 /** The types of `decodeStep`'s arguments after the parameters. */
 export const decodeTypes = (config: ModelConfig): ExampleTypes =>

@@ -1,3 +1,6 @@
+import { concatenateHost } from '../base/host-tensor.js'
+import { hostView } from '../engine/api/tensor.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import type { StackName } from '../model/config.js'
 
 /** The numbers of the experts that a token met: those of each sparse layer of a stack, in order. */
@@ -53,6 +56,22 @@ export class ExpertChoices {
         if (expert < this.numExperts) seen(layer, expert)
       }
   }
+}
+
+/**
+ * Reads what `chosenExperts` made, [layers, batch, length, choices]: for each list of layers one array, or several of
+ * parts of the length. null: no layer is sparse.
+ */
+export async function readChoices(
+  layers: readonly (readonly Tensor[])[],
+  numExperts: number,
+): Promise<ExpertChoices | null> {
+  if (layers.length === 0) return null
+  const wholes = await Promise.all(
+    layers.map(async parts => concatenateHost(await Promise.all(parts.map(hostView)), 2)),
+  )
+  const { data, shape } = concatenateHost(wholes, 0)
+  return new ExpertChoices(data as Int32Array, shape, numExperts)
 }
 
 /** One pass of a stack of layers, an encoding or a step of the decoder, as a run makes it. */

@@ -14,13 +14,13 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import type { Batch, ModelParams } from '../model/types.js'
-import { compileDecoding } from './compiled.js'
-import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
+import { decodingModel, RowMemory } from './row-memory.js'
 import { beamSearch } from './beam.js'
 import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
+import { encoded } from '../../test/encoded.js'
 import { smallSizes } from '../../test/small-model.js'
 
 /**
@@ -92,11 +92,10 @@ describe('generation', () => {
       const p = params(options.config)
       const targets = [5, 31, 8]
       const stepwise = async (inputs: number[][]): Promise<number[][]> => {
-        const compiled = compileDecoding(options)
-        const model = await decodingModel(compiled, p)
+        const model = await decodingModel(p, options)
         const memory = RowMemory.empty(model, { rows: inputs.length, inputLength: 16, length: 4 })
         memory.write(
-          (await encodeTogether(model, inputs)).memory,
+          (await encoded(model, inputs, options)).memory,
           inputs.map(({ length }, i) => ({ row: i, input: i, inputLength: length })),
         )
         const rows: number[][] = []

@@ -1,8 +1,6 @@
 import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
-import type { ModelConfig } from '../model/config.js'
 import type { MemorySizes } from './decode.js'
-import { attentionBytes } from './memory-sizes.js'
 import { checkSetting } from './processors.js'
 import type { Search } from './search.js'
 
@@ -35,18 +33,19 @@ export const DEFAULT_MEMORY_BYTES = 2 ** 30
 /** No limits, for callers that bound what they ask for at once. */
 export const UNLIMITED = { maxInputTokens: Infinity, maxRows: Infinity, maxMemoryBytes: Infinity } as const
 
-/** The memory that a request needs when it is decoded alone. */
+/** The memory that a request needs when it is answered alone. */
 export interface Needed {
   readonly sizes: MemorySizes
   /** The bytes of the decoder's memory. */
   readonly bytes: number
+  /** The bytes that its encoding takes (see `attentionBytes`). */
+  readonly encodingBytes: number
 }
 
 /** Throws a ConfigError if a request can never be decoded. */
 export function checkRequest(
   { inputs, search }: { readonly inputs: readonly number[]; readonly search: Pick<Search, 'rows'> },
-  { sizes, bytes }: Needed,
-  config: Pick<ModelConfig, 'numHeads'>,
+  { sizes, bytes, encodingBytes }: Needed,
   { maxInputTokens, memoryProblem }: SchedulerLimits,
 ): void {
   const { rows } = search
@@ -58,7 +57,7 @@ export function checkRequest(
     )
   const problem = memoryProblem?.(
     `an input of ${tokens} tokens with ${rows} ${rows === 1 ? 'row' : 'beams'} of at most ${formatCount(sizes.length)} tokens`,
-    bytes + attentionBytes(inputs.length, config),
+    bytes + encodingBytes,
   )
   if (problem !== undefined) throw new ConfigError(problem)
 }

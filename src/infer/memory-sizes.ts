@@ -40,8 +40,12 @@ export const memoryBytes = ({ rows, inputLength, length }: MemorySizes, config: 
   4 * rows * (inputLength + length) * 2 * config.numDecoderLayers * config.numHeads * config.headDim
 
 /**
- * The bytes that the encoder's attention holds at once for one input: scores, position biases, their sum and its
- * softmax, float32 [heads, length, length] each.
+ * The bytes that the encoder's attention holds at once for one input: the position biases of all queries, float32
+ * [heads, length, length], and of the queries that are computed together (by default all) the scores, their sum with
+ * the biases and its softmax.
  */
-export const attentionBytes = (length: number, { numHeads }: Pick<ModelConfig, 'numHeads'>): number =>
-  4 * 4 * numHeads * length ** 2
+export const attentionBytes = (
+  length: number,
+  { numHeads }: Pick<ModelConfig, 'numHeads'>,
+  queries: number = length,
+): number => 4 * numHeads * length * (length + 3 * queries)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { encoded } from '../../test/encoded.js'
 import { withPagedExperts } from '../../test/paged-experts.js'
 import { sparseModel } from '../../test/small-model.js'
 import { castHost } from '../base/host-tensor.js'
@@ -9,13 +10,13 @@ import type { Tensor } from '../engine/api/tensor.js'
 import * as tree from '../engine/api/tree.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { preset } from '../model/presets.js'
-import type { ModelParams } from '../model/types.js'
+import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { beamSearch } from './beam.js'
-import { compileDecoding } from './compiled.js'
 import { NO_TOKEN } from './decode.js'
 import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
-import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
+import { decodingModel, RowMemory } from './row-memory.js'
+import type { DecodingModel } from './row-memory.js'
 import { greedySearch } from './search.js'
 
 const base = preset('switch-base-8')
@@ -35,19 +36,23 @@ const sentences = [
   [35, 3, 17, 28, 6, 11, 1],
 ]
 
-/** The logits of three steps of each row. `free`: the tokens of further rows. */
+/**
+ * The logits of three steps of each row. `tolerance`: of the encoding in slices. `free`: the tokens of further rows.
+ */
 async function logitsOf(
   params: ModelParams,
   of: ModelConfig,
   router: RouterConfig,
+  tolerance: number,
   free: readonly number[] = [],
 ): Promise<number[]> {
-  const compiled = compileDecoding({ config: of, router, mode: 'eval' })
-  const model = await decodingModel(compiled, params)
+  const options = { config: of, router, mode: 'eval' } as const
+  const model = await decodingModel(params, options)
+  await expectSameInSlices(model, options, tolerance)
   const memory = RowMemory.empty(model, { rows: 3 + free.length, inputLength: 16, length: 4 })
-  const { memory: encoded } = await encodeTogether(model, sentences)
+  const { memory: ofInputs } = await encoded(model, sentences, options)
   memory.write(
-    encoded,
+    ofInputs,
     sentences.map(({ length }, i) => ({ row: i, input: i, inputLength: length })),
   )
   const logits: number[] = []
@@ -57,6 +62,28 @@ async function logitsOf(
     logits.push(...scores.logitsOf(0, 3)!)
   }
   return logits
+}
+
+/** The largest difference, divided by the largest expected number. */
+const difference = (expected: readonly number[], given: readonly number[]): number =>
+  largest(expected.map((x, i) => x - given[i])) / largest(expected)
+
+const largest = (numbers: readonly number[]): number => numbers.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+
+/** Compares encodings of a long input: in one slice, and in parts. */
+async function expectSameInSlices(model: DecodingModel, options: ForwardOptions, tolerance: number): Promise<void> {
+  const input = Array.from({ length: 90 }, (_, i) => 2 + ((i * 7) % 37))
+  const encode = async (sliceOperations?: number): Promise<[slices: number, values: number[], experts: unknown]> => {
+    const { memory, experts, slices } = await encoded(model, [input], options, sliceOperations)
+    const views = await Promise.all(memory.flatMap(({ keys, values }) => [keys, values]).map(hostView))
+    const choices = await experts()
+    return [slices, views.flatMap(({ data }) => [...(data as Float32Array)]), input.map((_, at) => choices!.of(at))]
+  }
+  const [[one, values, experts], [slices, inParts, expertsInParts]] = [await encode(), await encode(1)]
+  // Two parts, and a slice of each for the first stage, two layers and the last stage.
+  expect([one, slices]).toEqual([1, 8])
+  expect(difference(values, inParts)).toBeLessThanOrEqual(tolerance)
+  expect(expertsInParts).toEqual(experts)
 }
 
 const inBfloat16 = async (params: ModelParams): Promise<ModelParams> => {
@@ -84,10 +111,9 @@ describe('experts in pages', () => {
     const resident = stored?.stored === 'bfloat16' ? await inBfloat16(loaded) : loaded
     const { params: paged, pages } = await withPagedExperts(resident, stored)
     expect(pages).toHaveLength(4)
-    const [expected, logits] = [await logitsOf(resident, model, router), await logitsOf(paged, model, router)]
-    const largest = Math.max(...expected.map(Math.abs))
-    const difference = Math.max(...expected.map((x, i) => Math.abs(x - logits[i]))) / largest
-    expect(difference).toBeLessThanOrEqual(tolerance)
+    const expected = await logitsOf(resident, model, router, tolerance)
+    const logits = await logitsOf(paged, model, router, tolerance)
+    expect(difference(expected, logits)).toBeLessThanOrEqual(tolerance)
 
     const searches = (): ReturnType<typeof greedySearch>[] => [
       greedySearch({ maxNewTokens: 6 }),
@@ -117,7 +143,7 @@ describe('experts in pages', () => {
     const resident = await loadForInference(newWeights('test', config, router, 0), 8)
     const runWith = async (free: readonly number[]): Promise<{ logits: number[]; decoderFetches: number[][] }> => {
       const { params, pages } = await withPagedExperts(resident)
-      const logits = await logitsOf(params, config, router, free)
+      const logits = await logitsOf(params, config, router, 0, free)
       const decoders = pages.filter(({ name }) => name.includes('decoder'))
       return { logits, decoderFetches: decoders.flatMap(({ fetched }) => fetched.map(list => [...list])) }
     }

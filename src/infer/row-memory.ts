@@ -1,61 +1,43 @@
 import { hostTensor } from '../base/host-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
-import type { ModelParams } from '../model/types.js'
+import type { ModelConfig } from '../model/config.js'
+import { meaningOf } from '../model/meaning.js'
+import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { HIDDEN_BIAS } from '../nn/attention.js'
+import { compileDecoding } from './compiled.js'
 import type { CompiledDecoding } from './compiled.js'
 import type { DecoderMemory, LayerMemory, MemorySizes } from './decode.js'
-import { ExpertChoices } from './expert-choices.js'
+import { readChoices } from './expert-choices.js'
+import type { ExpertChoices } from './expert-choices.js'
 import { InputBiases } from './input-biases.js'
-import { paddedInputs } from './padded-inputs.js'
 import { RowScores } from './row-scores.js'
 import { bucket } from './rows.js'
 import { StepInputMaker } from './step-inputs.js'
 
 /** A compiled model with its parameters. */
 export interface DecodingModel {
+  readonly config: ModelConfig
+  /** See `Meaning.hidesKeysFromPadding`. */
+  readonly hidesKeysFromPadding: boolean
   readonly compiled: CompiledDecoding
   readonly params: ModelParams
   readonly inputBiases: InputBiases
   readonly stepInputs: StepInputMaker
 }
 
-/** A compiled model with its parameters, which are not read after this but by the compiled functions. */
-export async function decodingModel(compiled: CompiledDecoding, params: ModelParams): Promise<DecodingModel> {
+/** Compiles a model. Its parameters are not read after this but by the compiled functions. */
+export async function decodingModel(params: ModelParams, options: ForwardOptions): Promise<DecodingModel> {
+  const compiled = compileDecoding(params, options)
   const { encoder, decoder } = compiled.distances(params)
   return {
+    config: options.config,
+    hidesKeysFromPadding: meaningOf(options).hidesKeysFromPadding,
     compiled,
     params,
     inputBiases: await InputBiases.from(encoder),
     stepInputs: await StepInputMaker.from(decoder),
   }
-}
-
-/** Inputs that were encoded together. */
-export interface EncodedInputs {
-  readonly memory: LayerMemory
-  /** The length of each input with its padding. */
-  readonly length: number
-  /** The experts that the tokens of all inputs met; null: no layer is sparse. */
-  experts(): Promise<ExpertChoices | null>
-}
-
-/** Encodes inputs as one batch, and waits until the result is computed. */
-export async function encodeTogether(
-  { compiled, params, inputBiases }: DecodingModel,
-  inputs: readonly (readonly number[])[],
-): Promise<EncodedInputs> {
-  const ids = paddedInputs(inputs)
-  const { memory, experts } = compiled.encode(params, ids, inputBiases.make(ids.shape[1]))
-  await hostView(memory[0].keys)
-  return { memory, length: ids.shape[1], experts: () => choicesOf(experts, compiled.numExperts) }
-}
-
-/** Reads what `chosenExperts` made. */
-async function choicesOf([experts]: readonly Tensor[], numExperts: number): Promise<ExpertChoices | null> {
-  if (experts === undefined) return null
-  const { data, shape } = await hostView(experts)
-  return new ExpertChoices(data as Int32Array, shape, numExperts)
 }
 
 /** What one step gives. */
@@ -155,7 +137,10 @@ export class RowMemory {
       hostView(best.ids),
       hostView(best.scores),
       hostView(logits),
-      choicesOf(experts, compiled.numExperts),
+      readChoices(
+        experts.map(array => [array]),
+        compiled.numExperts,
+      ),
     ])
     return {
       scores: new RowScores(

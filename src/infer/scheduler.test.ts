@@ -131,6 +131,72 @@ describe('Scheduler', () => {
     }
   })
 
+  it('decodes tokens of others between the slices of a long input, and changes no answer', async () => {
+    // An input of up to 32 tokens is encoded in one slice, one of 90 tokens in eight: two parts, four stages.
+    const scheduler = new Scheduler(params, forward, { ...limits, sliceOperations: 6e5 })
+    const input = (length: number): number[] => Array.from({ length }, (_, i) => 2 + ((i * 7) % 37))
+    const events: string[] = []
+    const searches: Search[] = []
+    const ask = (name: string, inputs: number[], maxTokens: number): void => {
+      const search = greedySearch({ maxNewTokens: maxTokens, logProbabilities: true })
+      searches.push(search)
+      scheduler.add({ inputs, search, onStep: () => events.push(name), onEnd: () => events.push(`${name} ended`) })
+    }
+    ask('first', input(9), 30)
+    await scheduler.step()
+    ask('long', input(90), 3)
+    await scheduler.step()
+    ask('other long', input(80), 3)
+    ask('short', input(5), 3)
+    expect(scheduler.statistics()).toMatchObject({ running: 2, waiting: 2 })
+    while (!scheduler.isIdle) await scheduler.step()
+    const before = (name: string): string[] => events.slice(0, events.indexOf(name))
+    // One token of the first request for each slice, and for the encoding of the short input, which passes.
+    expect(before('long').filter(name => name === 'first')).toHaveLength(1 + 8 + 1)
+    expect(before('long')).toContain('short ended')
+    expect(before('other long').filter(name => name === 'first')).toHaveLength(1 + 8 + 1 + 8)
+
+    const single = new Scheduler(params, forward, limits)
+    for (const [i, [inputs, maxTokens]] of (
+      [
+        [input(9), 30],
+        [input(90), 3],
+        [input(80), 3],
+        [input(5), 3],
+      ] as const
+    ).entries()) {
+      const search = (): Search => greedySearch({ maxNewTokens: maxTokens, logProbabilities: true })
+      const [expected] = await alone(single, { inputs, search })
+      const [answer] = searches[i].answers()
+      expect(answer).toEqual(expected)
+    }
+  })
+
+  it('ends an encoding that no request needs any more', async () => {
+    const scheduler = new Scheduler(params, forward, { ...limits, sliceOperations: 6e5 })
+    const ended: unknown[] = []
+    // Two inputs that are encoded together, in several slices.
+    const requests = [40, 48].map(length => ({
+      inputs: new Array<number>(length).fill(5),
+      search: greedySearch({ maxNewTokens: 2 }),
+      onEnd: (error?: unknown) => void ended.push(error),
+    }))
+    for (const request of requests) scheduler.add(request)
+    await scheduler.step()
+    expect(scheduler.memorySizes).toBe(null)
+    scheduler.remove(requests[0])
+    while (!scheduler.isIdle) await scheduler.step()
+    expect(ended).toEqual([undefined])
+    expect(requests.map(({ search }) => search.answers()[0].tokens.length)).toEqual([0, 2])
+
+    scheduler.add(requests[0])
+    await scheduler.step()
+    scheduler.remove(requests[0])
+    await scheduler.step()
+    expect(scheduler.isIdle).toBe(true)
+    expect(ended).toHaveLength(1)
+  })
+
   it('gives a greedy search the same answers with the most probable tokens as with all logits', async () => {
     const banning = [
       { processors: [] },

@@ -1,20 +1,22 @@
 import { SwitchyardError } from '../base/errors.js'
 import { releaseArrays } from '../engine/api/tensor.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
-import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
-import { compileDecoding } from './compiled.js'
 import { NO_TOKEN } from './decode.js'
 import type { MemorySizes } from './decode.js'
+import { Encoding } from './encoding.js'
+import type { EncodedInputs } from './encoding.js'
+import { isOneSlice, mayDrop, planEncoding } from './encoding-plan.js'
+import type { EncodingPlan } from './encoding-plan.js'
 import type { PassObserver, TokenExperts } from './expert-choices.js'
 import { checkRequest } from './limits.js'
 import type { Needed, SchedulerLimits } from './limits.js'
-import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
-import { countPadded, inputOfToken } from './padded-inputs.js'
+import { attentionBytes, isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
+import { countPadded } from './padded-inputs.js'
 import type { PagedExperts } from './paged-experts.js'
 import { ExpertReaders } from './paging/readers.js'
-import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
-import type { DecodingModel, EncodedInputs } from './row-memory.js'
+import { decodingModel, RowMemory } from './row-memory.js'
+import type { DecodingModel } from './row-memory.js'
 import { Rows } from './rows.js'
 import type { BestTokens } from './row-scores.js'
 import { checkNext, needsLogits } from './search.js'
@@ -48,7 +50,7 @@ interface Running {
 }
 
 /** A request that was encoded, and its place in the batch. */
-interface Encoding {
+interface Encoded {
   readonly request: Request
   readonly input: number
 }
@@ -63,13 +65,17 @@ export interface SchedulerOptions extends SchedulerLimits {
   onPass?: PassObserver
   /** The experts of the parameters, if they are read when tokens meet them. */
   experts?: Pick<PagedExperts, 'during'>
+  /** How many operations of an encoding are computed between two steps. Default: `SLICE_OPERATIONS`. */
+  sliceOperations?: number
 }
 
 /**
- * How many tokens are encoded between two steps, padding included. More would delay the next tokens of all running
- * requests; fewer would make small matrix products, which cost more for each token. A longer input is encoded alone.
+ * How many tokens are encoded together, padding included. Fewer would make small matrix products, which cost more for
+ * each token. A longer input is encoded alone.
  */
 const ENCODED_TOKENS = 1024
+
+const countRows = (requests: readonly Request[]): number => requests.reduce((sum, { search }) => sum + search.rows, 0)
 
 /**
  * Answers requests together, each at a step of its own. A request joins at any step, when its input is encoded, and
@@ -78,9 +84,13 @@ const ENCODED_TOKENS = 1024
  * The owner calls `step` while there is work, one call at a time; `add` and `remove` may be called at any time.
  */
 export class Scheduler {
-  private readonly waiting: Request[] = []
+  private waiting: Request[] = []
   private running: Running[] = []
-  /** Running requests that are to leave at the next step. */
+  /** Requests whose encoding takes several steps. */
+  private encoding: Encoding<Request> | null = null
+  /** Whether the last step encoded other inputs than those of `encoding`. They take turns. */
+  private hasPassed = false
+  /** Requests that run or are being encoded, and are to leave at the next step. */
   private readonly removed = new Set<Request>()
   private readonly rows = new Rows()
   /** null: no request is running. */
@@ -101,9 +111,9 @@ export class Scheduler {
     this.counts = new SchedulerCounts(sparseLayers, config.numExperts)
   }
 
-  /** Whether no request waits or runs. */
+  /** Whether no request waits, is being encoded, or runs. */
   get isIdle(): boolean {
-    return this.waiting.length === 0 && this.running.length === 0
+    return this.waiting.length === 0 && this.encoding === null && this.running.length === 0
   }
 
   /** The sizes of the decoder's memory; null if no request is running. */
@@ -112,10 +122,10 @@ export class Scheduler {
   }
 
   statistics(): GeneratorStatistics {
-    const { running, waiting, memory, counts } = this
+    const { running, encoding, waiting, memory, counts } = this
     const { steps, inputTokens, generatedTokens, droppedTokens } = counts
     return {
-      running: running.length,
+      running: running.length + (encoding?.requests.length ?? 0),
       waiting: waiting.length,
       memoryBytes: memory === null ? 0 : memoryBytes(memory.sizes, this.forward.config),
       maxMemoryBytes: this.options.maxMemoryBytes,
@@ -130,11 +140,15 @@ export class Scheduler {
 
   /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
   add(request: Request): void {
-    checkRequest(request, this.largestMemory([request]), this.forward.config, this.options)
+    const { config } = this.forward
+    const { length } = request.inputs
+    const { parts } = this.planOf([request])
+    const encodingBytes = attentionBytes(length, config, Math.min(length, parts[0].end))
+    checkRequest(request, { ...this.largestMemory([request]), encodingBytes }, this.options)
     this.waiting.push(request)
   }
 
-  /** Removes a request that waits or runs. */
+  /** Removes a request. */
   remove(request: Request): void {
     const at = this.waiting.indexOf(request)
     if (at >= 0) this.waiting.splice(at, 1)
@@ -146,8 +160,9 @@ export class Scheduler {
   }
 
   /**
-   * Encodes waiting requests for which there is room, then decodes one token of each running request. An error of one
-   * request, such as that of its search, ends this request. An error of the model ends all requests that it concerns.
+   * Encodes waiting requests for which there is room, or a slice of them, then decodes one token of each running
+   * request. An error of one request, such as that of its search, ends this request. An error of the model ends all
+   * requests that it concerns.
    */
   async step(): Promise<void> {
     let model: DecodingModel
@@ -159,7 +174,7 @@ export class Scheduler {
     }
     try {
       this.leave()
-      await this.join(model)
+      await this.encode(model)
       if (this.running.length > 0) await this.decode(model)
       this.counts.endStep()
     } catch (error) {
@@ -185,10 +200,9 @@ export class Scheduler {
   /** Compiles the model with the parameters, and releases them if they are the scheduler's own. */
   private async compile(): Promise<DecodingModel> {
     const { params } = this
-    const compiled = compileDecoding(this.forward)
-    const model = await decodingModel(compiled, params)
+    const model = await decodingModel(params, this.forward)
     if (this.options.release) {
-      for await (const arrays of compiled.prepare(params)) {
+      for await (const arrays of model.compiled.prepare(params)) {
         this.hasReleased = true
         releaseArrays(arrays, 'a generator')
       }
@@ -196,35 +210,73 @@ export class Scheduler {
     return model
   }
 
-  /** Frees the rows of requests that were removed. */
+  /** Frees the rows of requests that were removed, and ends an encoding that no request waits for. */
   private leave(): void {
-    for (const running of this.running) if (this.removed.has(running.request)) this.free(running)
-    this.removed.clear()
+    const { running, removed } = this
+    for (const each of running) if (removed.has(each.request)) this.free(each)
+    const requests = this.encoding?.requests ?? []
+    if (requests.every(request => removed.has(request))) this.encoding = null
+    for (const request of removed) if (!(this.encoding && requests.includes(request))) removed.delete(request)
   }
 
-  /** Gives rows to waiting requests, in their order, as far as there is room, and encodes their inputs. */
-  private async join(model: DecodingModel): Promise<void> {
-    const joining = this.takeWaiting()
-    if (joining.length === 0) return
-    const inputs = joining.map(request => request.inputs)
-    const readers = new ExpertReaders(joining, token => joining[inputOfToken(inputs, token)])
-    const places = joining.map((request, input): Encoding => ({ request, input }))
-    const left = (): Encoding[] => places.filter(({ request }) => readers.waits(request))
-    let encoded: EncodedInputs
+  /**
+   * Encodes inputs between two steps: those of waiting requests, or the next slice of an encoding that takes several.
+   * Short inputs pass the long ones, and take turns with their slices.
+   */
+  private async encode(model: DecodingModel): Promise<void> {
+    const passes = !(this.encoding && this.hasPassed) && (await this.join(model))
+    this.hasPassed = passes
+    if (this.encoding && !passes) await this.goOn(model, this.encoding)
+  }
+
+  /**
+   * Takes waiting requests on, in their order, as far as there is room. Encodes their inputs if that takes one slice.
+   * Returns whether it did.
+   */
+  private async join(model: DecodingModel): Promise<boolean> {
+    const requests = this.takeWaiting()
+    if (requests.length === 0) return false
+    const plan = this.planOf(requests)
+    const encoding = new Encoding(model, requests, plan)
+    if (isOneSlice(plan)) await this.goOn(model, encoding)
+    else this.encoding = encoding
+    return isOneSlice(plan)
+  }
+
+  /** Computes the next slice of an encoding. After the last one, its requests get rows. */
+  private async goOn(model: DecodingModel, encoding: Encoding<Request>): Promise<void> {
+    const waiting = encoding.requests.filter(request => !this.removed.has(request))
+    const readers = new ExpertReaders(waiting, token => encoding.requestOf(token))
+    const left = (): Encoded[] =>
+      encoding.requests.map((request, input) => ({ request, input })).filter(({ request }) => readers.waits(request))
+    let encoded: EncodedInputs | null = null
     try {
-      encoded = await this.during(readers, () => encodeTogether(model, inputs))
-      await this.tellExperts(left(), encoded)
+      encoded = await this.during(readers, () => encoding.next())
+      if (encoded) await this.tellExperts(left(), encoded)
     } catch (error) {
-      for (const request of joining) this.fail(request, readers.failureOf(request) ?? error)
+      if (this.encoding === encoding) this.encoding = null
+      for (const request of waiting) this.fail(request, readers.failureOf(request) ?? error)
       return
     }
-    for (const request of joining) if (readers.failureOf(request)) this.fail(request, readers.failureOf(request))
+    for (const request of waiting) {
+      const failure = readers.failureOf(request)
+      if (failure === undefined) continue
+      this.fail(request, failure)
+      this.removed.add(request)
+    }
+    if (encoded === null) return
+    if (this.encoding === encoding) this.encoding = null
+    this.enter(model, left(), encoded)
+  }
+
+  /** Gives rows to requests whose inputs are encoded. */
+  private enter(model: DecodingModel, requests: readonly Encoded[], encoded: EncodedInputs): void {
+    if (requests.length === 0) return
     const { decoderStartId } = specialIdsOf(this.forward.config)
-    const entering = left().map(({ request, input }): Running & Encoding => {
+    const entering = requests.map(({ request, input }): Running & Encoded => {
       const tokens = new Array<number>(request.search.rows).fill(decoderStartId)
       return { request, first: 0, step: 0, tokens, input }
     })
-    if (entering.length === 0) return
     const memory = this.fit(model, entering)
     const rows = entering.flatMap(({ request, first, tokens, input }) =>
       tokens.map((_, i) => ({ row: first + i, input, inputLength: request.inputs.length })),
@@ -248,16 +300,15 @@ export class Scheduler {
   }
 
   /** Counts encoded tokens, and tells requests that ask which experts their tokens met. */
-  private async tellExperts(encodings: readonly Encoding[], { length, experts }: EncodedInputs): Promise<void> {
+  private async tellExperts(encodings: readonly Encoded[], { length, experts }: EncodedInputs): Promise<void> {
     const {
       counts,
       options: { onPass },
     } = this
     for (const { request } of encodings) counts.inputTokens += request.inputs.length
-    if (!onPass && !this.mayDrop() && encodings.every(({ request }) => request.onEncoded === undefined)) return
+    if (!onPass && !mayDrop(this.forward) && encodings.every(({ request }) => request.onEncoded === undefined)) return
     const choices = await experts()
-    const placesOf = ({ request, input }: Encoding): number[] =>
-      request.inputs.map((_, place) => input * length + place)
+    const placesOf = ({ request, input }: Encoded): number[] => request.inputs.map((_, place) => input * length + place)
     if (onPass && choices) {
       const tokens = encodings.flatMap(({ request }) => request.inputs)
       await onPass({ stack: 'encoder', tokens, experts: choices.byLayer(encodings.flatMap(placesOf)) })
@@ -270,37 +321,41 @@ export class Scheduler {
     }
   }
 
-  /** Removes the requests from the queue that may join now. */
+  /** Removes the requests from the queue that may join now: only short ones while others are being encoded. */
   private takeWaiting(): Request[] {
     const { maxRows, maxMemoryBytes } = this.options
+    const held = [...this.running.map(({ request }) => request), ...(this.encoding?.requests ?? [])]
+    let rows = countRows(held)
     const taken: Request[] = []
-    let rows = this.rows.numTaken
     for (const request of this.waiting) {
       const together = [...taken, request]
+      if (this.encoding && !isOneSlice(this.planOf(together))) {
+        if (taken.length > 0) break
+        continue
+      }
       if (rows > 0) {
-        const { bytes } = this.largestMemory([...this.running.map(running => running.request), ...together])
+        const { bytes } = this.largestMemory([...held, ...together])
         if (bytes > maxMemoryBytes || rows + request.search.rows > maxRows) break
       }
-      const isLong = countPadded(together.map(({ inputs }) => inputs)) > ENCODED_TOKENS
-      if (taken.length > 0 && isLong && !this.mayDrop()) break
+      const isMuch = countPadded(together.map(({ inputs }) => inputs)) > ENCODED_TOKENS
+      if (taken.length > 0 && isMuch && !mayDrop(this.forward)) break
       taken.push(request)
       rows += request.search.rows
     }
-    this.waiting.splice(0, taken.length)
+    this.waiting = this.waiting.filter(request => !taken.includes(request))
     return taken
   }
 
-  /**
-   * Whether experts of the encoder have a capacity, so that they drop tokens (see meaning.ts). Its output for an input
-   * depends on the whole batch then.
-   */
-  private mayDrop(): boolean {
-    const { config } = this.forward
-    return !meaningOf(this.forward).droplessEvaluation && stackLayers(config, 'encoder').some(({ sparse }) => sparse)
+  private planOf(requests: readonly Request[]): EncodingPlan {
+    return planEncoding(
+      requests.map(({ inputs }) => inputs),
+      this.forward,
+      this.options.sliceOperations,
+    )
   }
 
   /** The memory for requests when their answers are as long as they may be. */
-  private largestMemory(requests: readonly Request[]): Needed {
+  private largestMemory(requests: readonly Request[]): Omit<Needed, 'encodingBytes'> {
     const sizes = sizesOf(requests, Math.max(...requests.map(({ search }) => this.maxTokens(search))))
     return { sizes, bytes: memoryBytes(sizes, this.forward.config) }
   }

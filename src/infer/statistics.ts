@@ -2,7 +2,7 @@ import type { PagingStatistics } from './paged-experts.js'
 
 /** The state of a generator at one moment, and counts since it was made. */
 export interface GeneratorStatistics {
-  /** Requests that have rows of the decoder's memory, and requests that wait for rows. */
+  /** Requests that have rows of the decoder's memory or are being encoded in slices, and requests that wait. */
   readonly running: number
   readonly waiting: number
   /** Bytes of the decoder's memory: in use, and the limit. */

@@ -10,7 +10,7 @@ import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
-import { decoderLayer, encoderLayer, laidOut, zeroPadding } from './layers.js'
+import { decoderLayer, encoderLayer, encoderProjections, laidOut, zeroPadding } from './layers.js'
 import type { LayerOutput } from './layers.js'
 import { specialIdsOf, stackLayers } from './config.js'
 import { meaningOf } from './meaning.js'
@@ -74,7 +74,10 @@ export function encode(
   const masks = encoderMasks(batch, meaningOf(options), specialIdsOf(options.config).padId)
   const biases = addMask(relativeBiases, masks.selfAttention)
   const pass = newPass('encoder', batch.encoder_input_tokens, options, noise, masks.nonPadding)
-  return runStack(params, pass, null, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
+  return runStack(params, pass, null, (x, i) => {
+    const layer = encoder[`layers_${i}`]
+    return encoderLayer(layer, x, encoderProjections(layer, x, pass), biasOfLayer(biases, i), pass)
+  })
 }
 
 function decode(

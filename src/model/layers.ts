@@ -1,6 +1,6 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
-import { attention, keysAndValues } from '../nn/attention.js'
+import { attend, attention, keysAndValues, queriesOf } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { mlp } from '../nn/mlp.js'
 import type { MlpParams } from '../nn/mlp.js'
@@ -19,16 +19,35 @@ export type LayerOutput = {
   record: RouterRecord | null
 }
 
+/** What self-attention reads of tokens. */
+export type Projections = KeysAndValues & {
+  queries: Tensor // [batch, heads, length, headDim]
+}
+
+/** The queries, keys and values of an encoder layer for its input x [batch, length, dModel]. */
+export function encoderProjections(
+  { attention: params, ...rest }: EncoderLayerParams,
+  x: Tensor,
+  pass: Pass,
+): Projections {
+  const { numHeads } = pass.options.config
+  const y = normed(rest.pre_attention_layer_norm, x, pass) // [batch, length, dModel]
+  return { queries: queriesOf(params, y, numHeads), ...keysAndValues(params, y, numHeads) }
+}
+
 /**
  * An encoder layer of x [batch, length, dModel]: self-attention, then the feed-forward network, each with a norm before
- * and a residual around it.
+ * and a residual around it. The keys and values may be those of more tokens than x has: x is a part of a sequence then.
  */
-export function encoderLayer(params: EncoderLayerParams, x: Tensor, bias: Tensor, pass: Pass): LayerOutput {
-  const { numHeads } = pass.options.config
-  const attended = residual(params.pre_attention_layer_norm, x, pass, y =>
-    attention(params.attention, y, keysAndValues(params.attention, y, numHeads), bias, pass.noise, pass.dropoutRate),
-  )
-  return feedForward(params, attended, pass)
+export function encoderLayer(
+  params: EncoderLayerParams,
+  x: Tensor,
+  { queries, ...keysValues }: Projections,
+  bias: Tensor,
+  pass: Pass,
+): LayerOutput {
+  const mixed = attend(params.attention, queries, keysValues, bias, pass.noise, pass.dropoutRate) // [batch, length, dModel]
+  return feedForward(params, laidOut(np.add(x, pass.noise.dropout(mixed, pass.dropoutRate, 1)), pass), pass)
 }
 
 export interface DecoderAttention {
@@ -78,13 +97,16 @@ function feedForward(
 }
 
 /**
- * One sublayer with its norm and residual: x + dropout(f(norm(x))), of x [batch, length, dModel]. The norm's output has
- * the model's dtype. The sum is float32 from a stack's first sparse layer on, since a sparse layer's output is float32.
+ * One sublayer with its norm and residual: x + dropout(f(norm(x))), of x [batch, length, dModel]. The sum is float32
+ * from a stack's first sparse layer on, since a sparse layer's output is float32.
  */
-function residual(norm: NormParams, x: Tensor, pass: Pass, f: (y: Tensor) => Tensor): Tensor {
+const residual = (norm: NormParams, x: Tensor, pass: Pass, f: (y: Tensor) => Tensor): Tensor =>
+  laidOut(np.add(x, pass.noise.dropout(f(normed(norm, x, pass)), pass.dropoutRate, 1)), pass) // [batch, length, dModel]
+
+/** A sublayer's norm of x [batch, length, dModel], in the model's dtype. */
+function normed(norm: NormParams, x: Tensor, pass: Pass): Tensor {
   const { layerNormEpsilon, dtype } = pass.options.config
-  const normed = zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
-  return laidOut(np.add(x, pass.noise.dropout(f(normed), pass.dropoutRate, 1)), pass) // [batch, length, dModel]
+  return zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
 }
 
 /** x [batch, length, dModel], with its rows divided over the devices, if there are several. */

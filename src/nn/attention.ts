@@ -36,23 +36,36 @@ export const keysAndValues = (params: AttentionParams, x: Tensor, numHeads: numb
   values: projectHeads(params.value, x, numHeads),
 })
 
-/**
- * Multi-head attention (Vaswani et al. 2017) of x [batch, query, dModel]. As in T5, scores are not divided by
- * sqrt(headDim), and `bias`, which broadcasts to [batch, heads, query, key], is added to them. Computed in x's dtype,
- * as in Flaxformer. One dropout mask is shared by all queries.
- */
-export function attention(
+/** The queries of x [batch, length, dModel]. */
+export const queriesOf = (params: AttentionParams, x: Tensor, numHeads: number): Tensor =>
+  projectHeads(params.query, x, numHeads) // [batch, heads, length, headDim]
+
+/** Multi-head attention of x [batch, query, dModel]: see `attend`. */
+export const attention = (
   params: AttentionParams,
   x: Tensor,
+  keysValues: KeysAndValues,
+  bias: Tensor,
+  noise: Noise,
+  dropoutRate = 0,
+): Tensor => attend(params, queriesOf(params, x, keysValues.keys.shape[1]), keysValues, bias, noise, dropoutRate) // [batch, query, dModel]
+
+/**
+ * Multi-head attention (Vaswani et al. 2017) of queries [batch, heads, query, headDim]. As in T5, scores are not
+ * divided by sqrt(headDim), and `bias`, which broadcasts to [batch, heads, query, key], is added to them. Computed in
+ * the dtype of the queries, as in Flaxformer. One dropout mask is shared by all queries.
+ */
+export function attend(
+  params: Pick<AttentionParams, 'out'>,
+  queries: Tensor,
   { keys, values }: KeysAndValues,
   bias: Tensor,
   noise: Noise,
   dropoutRate = 0,
 ): Tensor {
-  const [batch, length] = x.shape
-  const queries = projectHeads(params.query, x, keys.shape[1]) // [batch, heads, query, headDim]
+  const [batch, , length] = queries.shape
   const scores = np.einsum('bhqd,bhkd->bhqk', queries, keys) // [batch, heads, query, key]
-  const probabilities = softmax(np.add(scores, np.astype(bias, x.dtype))) // [batch, heads, query, key]
+  const probabilities = softmax(np.add(scores, np.astype(bias, queries.dtype))) // [batch, heads, query, key]
   const kept = noise.dropout(probabilities, dropoutRate, 2) // [batch, heads, query, key]
   const mixed = np.einsum('bhqk,bhkd->bqhd', kept, values) // [batch, query, heads, headDim]
   return dense(params.out, np.reshape(mixed, [batch, length, -1])) // [batch, query, dModel]

@@ -1,4 +1,5 @@
 import type { DType } from '../../base/dtypes.js'
+import { Concrete } from '../compile/engine.js'
 import { shapeOfPart } from '../compile/paged/paged-buffer.js'
 import type { Pages } from '../compile/paged/pages.js'
 import { defaultEngine } from './engine.js'
@@ -14,3 +15,6 @@ export type { AbsentPage, Page, PagePart, Pages } from '../compile/paged/pages.j
  */
 export const pagedArray = (pages: Pages, part: number, dtype: DType = pages.parts[part].dtype): Tensor =>
   new Tensor(defaultEngine().paged({ dtype, shape: [pages.length, ...shapeOfPart(pages.parts[part])] }, pages, part))
+
+/** Whether an array is a paged one. */
+export const isPaged = ({ value }: Tensor): boolean => value instanceof Concrete && value.paged !== null

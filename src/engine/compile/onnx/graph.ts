@@ -110,7 +110,11 @@ export class GraphWriter {
     const g = new GraphWriter(this)
     const named = inputs.map(i => ({ ...i, name: this.fresh() }))
     const outputs = write(g, named).map(o => g.node('Identity', [o], o.dtype, o.shape))
-    return { graph: { nodes: g.nodes, initializers: g.initializers, inputs: named, outputs } }
+    const nodes = withoutDeadNodes(
+      g.nodes,
+      outputs.map(o => o.name),
+    )
+    return { graph: { nodes, initializers: g.initializers, inputs: named, outputs } }
   }
 
   /** Records that a value's elements are integers from 0 to `bound` - 1, and returns the value. */

@@ -37,10 +37,15 @@ function expand(graph: GraphInfo, parts: InputParts | null, signed: boolean): Gr
   const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !replaced.has(name)))
   const initializers = new Map(graph.initializers)
   const tensors: GraphTensors = { original: graph.weights ?? new Map(), weights, initializers, parts, signed }
-  return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, tensors), weights, initializers }
+  return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, tensors, false), weights, initializers }
 }
 
-function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], tensors: GraphTensors): Node[] {
+function expandNodes(
+  nodes: readonly Node[],
+  outputs: readonly ValueInfo[],
+  tensors: GraphTensors,
+  isBody: boolean,
+): Node[] {
   const inRegion = new Map(
     regionsOf(nodes, outputs, tensors.initializers).flatMap(region => region.map(node => [node, region] as const)),
   )
@@ -48,7 +53,7 @@ function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], tens
   return nodes.flatMap(node => {
     const region = inRegion.get(node)
     if (node.domain === SWITCHYARD_DOMAIN && node.op === RAGGED_OUTER) return outerProducts(node, tensors)
-    if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, tensors))
-    return node === region.at(-1) ? new RegionWriter(region, tensors).write() : []
+    if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, tensors, true))
+    return node === region.at(-1) ? new RegionWriter(region, tensors, isBody).write() : []
   })
 }

@@ -12,7 +12,7 @@ import type { GraphTensors } from './tensors.js'
 
 /**
  * Up to this many groups get one MatMul each, even if empty, which costs 1 us. With more, an `If` skips runs of empty
- * groups.
+ * groups, unless that would be an `If` in a body: there, ONNX Runtime 1.30 does not pack weights.
  */
 const MOST_PRODUCTS = 8
 /**
@@ -30,12 +30,14 @@ export class RegionWriter {
   /** The length of a row of the result. */
   private readonly outputWidth: number
   private readonly numGroups: number
+  private readonly mostProducts: number
   /** The values from outside the region whose rows are split by group. */
   private readonly inputs: readonly string[]
 
   constructor(
     private readonly region: readonly Node[],
     private readonly tensors: GraphTensors,
+    isBody: boolean,
   ) {
     const last = region.at(-1)!
     const made = new Set(region.flatMap(n => n.outputs))
@@ -43,6 +45,8 @@ export class RegionWriter {
     this.sizes = sizesOf(last)
     this.outputWidth = last.attributes.outputs as number
     this.numGroups = last.attributes.groups as number
+    const hasWeights = region.filter(isRagged).some(n => kernelsOf(n).some(kernel => tensors.original.has(kernel)))
+    this.mostProducts = isBody && hasWeights ? Infinity : MOST_PRODUCTS
     this.inputs = [...new Set(region.filter(isRagged).map(n => n.inputs[0]))].filter(name => !made.has(name))
   }
 
@@ -71,7 +75,7 @@ export class RegionWriter {
    * have no rows. A part that still has many groups is divided again.
    */
   private groups(inputs: readonly string[], sizes: string, groups: readonly number[], out: string): Node[] {
-    if (groups.length <= MOST_PRODUCTS) return this.products(inputs, sizes, groups, out)
+    if (groups.length <= this.mostProducts) return this.products(inputs, sizes, groups, out)
     // MOST_PRODUCTS times the smallest power of MOST_BRANCHES that leaves at most MOST_BRANCHES parts.
     let partLength = MOST_PRODUCTS
     while (partLength * MOST_BRANCHES < groups.length) partLength *= MOST_BRANCHES
