@@ -17,6 +17,8 @@ import type { Json } from './json.js'
 import { checkKeep, removeSurplus } from './run-folder.js'
 import type { Keep } from './run-folder.js'
 import { safetensors } from './safetensors.js'
+import { splitSource } from './split-tensor.js'
+import type { WholeOrSplit } from './split-tensor.js'
 
 export type { CheckpointInfo } from './checkpoint-info.js'
 
@@ -35,8 +37,8 @@ export interface CheckpointContent extends Omit<CheckpointInfo, Opaque> {
   config: unknown
   task: unknown
   data: unknown
-  params: ReadonlyMap<string, HostTensor>
-  optimizer: ReadonlyMap<string, HostTensor>
+  params: ReadonlyMap<string, WholeOrSplit>
+  optimizer: ReadonlyMap<string, WholeOrSplit>
   /** Other tensors. */
   state?: ReadonlyMap<string, HostTensor>
 }
@@ -66,7 +68,11 @@ export async function saveCheckpoint(
   checkKeep(keep)
   const folder = join(runFolder, `step-${content.step}`)
   const { params, optimizer, state, ...info } = content
-  const tensors: Parts = { params: sourceOf(params), optimizer: sourceOf(optimizer), state: state && sourceOf(state) }
+  const tensors: Parts = {
+    params: splitSource(params),
+    optimizer: splitSource(optimizer),
+    state: state && sourceOf(state),
+  }
   await writeParts(folder, info, tensors, {}, true)
   await removeSurplus(runFolder, content.step, content.best?.step, keep)
   return folder

@@ -21,6 +21,7 @@ import { distillDefaults } from '../train/distillation/config.js'
 import type { DistillConfig } from '../train/distillation/config.js'
 import type { Origin } from '../train/restore/origin.js'
 import { currentModel } from './older-models.js'
+import { parseMesh } from '../train/parallel/mesh-config.js'
 import { parseRate } from '../train/trainable/config.js'
 
 /** One of a record's keys. */
@@ -147,6 +148,12 @@ const rateRule = orText(
   parseRate,
   'PATTERN=FACTOR with a factor above 0, such as token_embedder=0.1; train.freeze stops training',
 )
+const devices = size.default(1)
+const meshSchema = orText(
+  z.strictObject({ data: devices, expert: devices, tensor: devices }),
+  parseMesh,
+  'devices for the axes data, expert and tensor, such as data=2,expert=2',
+)
 const { freeze, rates, lora } = trainDefaults
 
 const trainSchema = z.strictObject({
@@ -158,6 +165,7 @@ const trainSchema = z.strictObject({
   seed: count.max(2 ** 31 - 1),
   init: z.enum(['t5', 'aligned']).default(trainDefaults.init),
   accumulate: size.default(trainDefaults.accumulate),
+  mesh: meshSchema.nullable().default(trainDefaults.mesh),
   remat: z.boolean().default(trainDefaults.remat),
   labelSmoothing: share.default(trainDefaults.labelSmoothing),
   zLoss: amount.nullable().default(trainDefaults.zLoss),

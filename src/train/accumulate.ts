@@ -5,12 +5,11 @@ import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
-import type { JitOptions } from '../engine/api/jit.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { valueAndGrad } from '../engine/api/transforms.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import { updateFunction } from './step.js'
-import type { Loss, StepMetrics, TrainStep } from './step.js'
+import type { Loss, StepMetrics, StepOptions, TrainStep } from './step.js'
 
 /** The metric that says how many targets a loss is a mean over. A loss without it counts as one target. */
 const WEIGHT = 'targetTokens'
@@ -28,7 +27,7 @@ export function accumulatedTrainStep<B extends TensorTree>(
   optimizer: Optimizer,
   clipNorm: number | null,
   parts: number,
-  { onTrace }: Pick<JitOptions, 'onTrace'> = {},
+  { onTrace, layouts }: StepOptions = {},
 ): TrainStep<B> {
   const partLoss = lossOfPart(loss, parts)
   /** Adds part `index`'s gradients, times its weight, to `sums`; the first part overwrites them. */
@@ -42,7 +41,14 @@ export function accumulatedTrainStep<B extends TensorTree>(
       const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), np.multiply(g, weight))
       return { sums: treeMap(add, sums, gradients), metrics: { ...metrics, loss: value } }
     },
-    { donate: [0], onTrace: program => Array.from({ length: parts }, () => onTrace?.(program)) },
+    {
+      donate: [0],
+      onTrace: program => Array.from({ length: parts }, () => onTrace?.(program)),
+      ...(layouts && {
+        inShardings: [layouts.params, layouts.params, layouts.batch, null, null, null],
+        outShardings: { sums: layouts.params, metrics: layouts.everywhere },
+      }),
+    },
   )
 
   const update = updateFunction(optimizer, clipNorm)
@@ -64,7 +70,16 @@ export function accumulatedTrainStep<B extends TensorTree>(
       const gradients = treeMap((sum: Tensor) => np.multiply(sum, inverse), sums)
       return update(gradients, { params, optimizer: state }, metrics, scalars)
     },
-    { donate: [0] },
+    {
+      donate: [0],
+      ...(layouts && {
+        inShardings: [{ params: layouts.params, optimizer: layouts.optimizer }, layouts.params, null, null],
+        outShardings: {
+          arrays: { params: layouts.params, optimizer: layouts.optimizer },
+          metrics: layouts.everywhere,
+        },
+      }),
+    },
   )
 
   /** The sums of gradients. Their memory is used again in each step; their values are not. */

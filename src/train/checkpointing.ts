@@ -14,10 +14,12 @@ import { loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
 import { latestCheckpoint, runsFolder } from '../checkpoint/run-folder.js'
 import type { Keep } from '../checkpoint/run-folder.js'
+import { fromHostOnMesh } from '../engine/api/mesh.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { defaultEngine } from '../engine/api/engine.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import type { NamedSharding } from '../engine/program/sharding.js'
 import { openChosen } from './choose-checkpoint.js'
 import type { ChooseOptions } from './choose-checkpoint.js'
 import { readRunStart } from './run-start.js'
@@ -158,9 +160,13 @@ export interface Expected extends Typed {
 
 /**
  * Reads the tensors of a checkpoint as a tree. They must be exactly the expected ones, by path, shape and dtype; else a
- * FileError.
+ * FileError. Those that have a layout are put on its mesh.
  */
-export async function readTree(from: CheckpointReader, expected: readonly Expected[]): Promise<TensorTree> {
+export async function readTree(
+  from: CheckpointReader,
+  expected: readonly Expected[],
+  layouts: ReadonlyMap<string, NamedSharding> | null = null,
+): Promise<TensorTree> {
   const stored = new Map(from.list().map(info => [info.name, info]))
   const entries: [string, Tensor][] = []
   for (const { path, shape, dtype } of expected) {
@@ -173,7 +179,9 @@ export async function readTree(from: CheckpointReader, expected: readonly Expect
       )
     }
     stored.delete(path)
-    entries.push([path, fromHost(await from.read(path))])
+    const tensor = await from.read(path)
+    const layout = layouts?.get(path)
+    entries.push([path, layout ? fromHostOnMesh(info, Promise.resolve(tensor), layout) : fromHost(tensor)])
   }
   if (stored.size > 0)
     throw new FileError(`${from.path}: the tensor ${[...stored.keys()][0]} belongs to no part of the configured model`)

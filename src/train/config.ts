@@ -3,6 +3,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { OptimizerConfig } from './optimizers/optimizers.js'
 import type { ScheduleConfig } from './optimizers/schedules.js'
 import type { DistillConfig } from './distillation/config.js'
+import type { MeshConfig } from './parallel/mesh-config.js'
 import type { Origin } from './restore/origin.js'
 import { trainableDefaults } from './trainable/config.js'
 import type { TrainableConfig } from './trainable/config.js'
@@ -39,6 +40,11 @@ export interface TrainConfig extends TrainableConfig {
    * their gradients. Takes the memory of one part's activations and of one more copy of the gradients.
    */
   accumulate: number
+  /**
+   * The devices that a step is computed on, and how it is divided over them; null: one device. Needs a backend that has
+   * as many.
+   */
+  mesh: MeshConfig | null
   /**
    * Whether the backward pass computes each layer's activations again instead of keeping them: less memory, about a
    * third more time.
@@ -107,6 +113,7 @@ export const trainDefaults = {
   ...trainableDefaults,
   init: 't5',
   accumulate: 1,
+  mesh: null,
   remat: false,
   labelSmoothing: 0,
   zLoss: null,

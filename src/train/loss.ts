@@ -3,6 +3,7 @@ import { lossFunction } from '../model/loss.js'
 import type { Meaning } from '../model/meaning.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import * as np from '../engine/api/np.js'
+import type { Constrain } from '../nn/constrain.js'
 import type { Router } from '../nn/moe/router.js'
 import type { TrainConfig } from './config.js'
 import { distillationOf } from './distillation/teacher.js'
@@ -25,7 +26,7 @@ export interface TeacherInLoss {
 /** The settings of `TrainConfig` that change the loss. */
 export type LossSettings = Pick<TrainConfig, 'labelSmoothing' | 'zLoss' | 'remat' | 'dropoutFrom'>
 
-/** A model's training loss, as `makeTrainStep` takes it. */
+/** A model's training loss, as `makeTrainStep` takes it. `constrain`: lays activations out over several devices. */
 export const trainingLoss =
   (
     config: ModelConfig,
@@ -33,6 +34,7 @@ export const trainingLoss =
     { labelSmoothing, zLoss, remat, dropoutFrom = 0 }: Partial<LossSettings> = {},
     { router: customRouter, meaning }: CustomModelValues = {},
     distilled?: TeacherInLoss,
+    constrain?: Constrain,
   ): Loss<Batch> =>
   (params, batch, key, step) =>
     lossFunction(params as ModelParams, batch, {
@@ -45,6 +47,7 @@ export const trainingLoss =
       labelSmoothing,
       zLossFactor: zLoss ?? undefined,
       remat,
+      constrain,
       distillation: distilled && distillationOf(distilled.teacher, distilled.weights, batch),
       dropoutActive: dropoutFrom === 0 ? undefined : np.greaterEqual(step, dropoutFrom),
     })

@@ -2,9 +2,11 @@ import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { evalShape, TensorType } from '../engine/api/eval-shape.js'
 import { jit } from '../engine/api/jit.js'
+import { devicePut } from '../engine/api/mesh.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import type { NamedSharding } from '../engine/program/sharding.js'
 import { initAligned } from '../model/aligned-init.js'
 import { initParameter, initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
@@ -16,6 +18,10 @@ import type { RunConfig } from './config.js'
 import { averaging } from './optimizers/averaging.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
+import { initOnMesh, layoutsByPath, putOnMesh } from './parallel/arrays.js'
+import { layoutsOf } from './parallel/layouts.js'
+import type { RunLayouts } from './parallel/layouts.js'
+import { meshOfRun } from './parallel/mesh-config.js'
 import { requireMatch } from './patterns.js'
 import type { TrainArrays } from './step.js'
 import { declareAdapters, mergedAdapters } from './trainable/adapters.js'
@@ -43,6 +49,8 @@ export interface ModelParts {
   readonly optimizer: Optimizer
   /** Where the parameters are that inference uses. */
   readonly places: ParameterPlaces
+  /** The layouts of the run's arrays on a mesh of devices; null on one device. */
+  readonly layouts: RunLayouts | null
   /** Every parameter of the model, and the key of its first value. */
   readonly specs: readonly ParameterSpec[]
   readonly initKey: Tensor
@@ -75,29 +83,62 @@ export function modelParts(
   const rated = rates.length === 0 ? updates : withRates(updates, rates)
   const optimizer = averageDecay === null ? rated : averaging(rated, averageDecay)
   const places = partlyTrained(averageDecay === null ? trainedParameters : averagedParameters, trained)
-  const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
+  const mesh = meshOfRun({ model, train })
+  const types = (): TrainTypes => {
+    const all = [...specs, ...adapters].map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)] as const)
+    const { params, frozen } = partition<TensorType>(treeFromPaths(all), trained)
+    return { params, optimizer: typesOf((p: TensorTree) => optimizer.init(p))(params), frozen }
+  }
+  const layouts =
+    mesh &&
+    layoutsOf(
+      mesh,
+      [...specs, ...adapters],
+      types(),
+      train.optimizer.kind === 'adafactor' ? train.optimizer.minSizeToFactor : undefined,
+    )
+  const initOptimizer = jit((params: TensorTree) => optimizer.init(params), {
+    outShardings: layouts && layouts.optimizer,
+  })
   const initKey = random.foldIn(random.key(train.seed), 0)
   return {
     optimizer,
     places,
+    layouts,
     specs,
     initKey,
-    usedParameters: arrays => mergedAdapters(places.used<Tensor>(arrays) as TensorTree, lora) as unknown as ModelParams,
-    initialize: (base = (train.init === 'aligned' ? initAligned : initParameters)(specs, initKey)) => {
+    usedParameters: arrays => {
+      const used = places.used<Tensor>(arrays) as TensorTree
+      return mergedAdapters(layouts ? devicePut(used, null) : used, lora) as unknown as ModelParams
+    },
+    initialize: (base = newParameters(specs, initKey, train.init, layouts)) => {
       const added = adapters.map((spec, i) => [spec.path, initParameter(spec, specs.length + i, initKey)] as const)
-      const { params, frozen } = partition<Tensor>(union<Tensor>(base, treeFromPaths(added)), trained)
+      const all = union<Tensor>(base, treeFromPaths(added)) as TensorTree
+      const laidOut = layouts ? putOnMesh(all, parameterLayouts(layouts)) : all
+      const { params, frozen } = partition<Tensor>(laidOut, trained)
       return {
         params: params as TensorTree,
         optimizer: initOptimizer(params as TensorTree),
         frozen: frozen as TensorTree,
       }
     },
-    types: () => {
-      const all = [...specs, ...adapters].map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)] as const)
-      const { params, frozen } = partition<TensorType>(treeFromPaths(all), trained)
-      return { params, optimizer: typesOf(initOptimizer)(params), frozen }
-    },
+    types,
   }
+}
+
+/** The layouts of all parameters, by path. */
+const parameterLayouts = ({ params, frozen }: RunLayouts): ReadonlyMap<string, NamedSharding> =>
+  new Map([...layoutsByPath(params), ...layoutsByPath(frozen)])
+
+/** New random parameters of the model: on a mesh, each device draws its own parts. */
+function newParameters(
+  specs: readonly ParameterSpec[],
+  key: Tensor,
+  init: 't5' | 'aligned',
+  layouts: RunLayouts | null,
+): ModelParams {
+  if (init === 'aligned') return initAligned(specs, key)
+  return layouts ? initOnMesh(specs, key, parameterLayouts(layouts)) : initParameters(specs, key)
 }
 
 /**

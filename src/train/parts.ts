@@ -26,6 +26,7 @@ import { requireMemory } from './footprint.js'
 import { modelParts } from './model-parts.js'
 import type { ModelParts, RunArrays } from './model-parts.js'
 import { settledModel } from './settled-model.js'
+import { constrainOn } from './parallel/rules.js'
 import { stateBytes } from './state-bytes.js'
 import { makeTrainStep } from './step.js'
 import type { Loss, StepInputs, StepMetrics, TrainStep } from './step.js'
@@ -83,7 +84,9 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const { teacher } = values
   const distill = distillConfigOf(config.distill, teacher)
   const distilled = teacher && distill ? { teacher, weights: distill } : undefined
-  const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values, distilled)
+  const { layouts } = own
+  const constrain = layouts ? constrainOn(layouts.mesh) : undefined
+  const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values, distilled, constrain)
   // Batches of several sizes (`train.buckets`) have a program each.
   const flops = new FlopsPerStep()
   const onTrace = (program: Program): void => flops.trace(productFlops(program))
@@ -95,8 +98,8 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       loss(scaledAdapters(union(params, frozen) as TensorTree, train.lora), ...rest)
   const stepWith = (frozen: TensorTree): TrainStep<Batch> =>
     accumulate === 1
-      ? makeTrainStep(lossWith(frozen), optimizer, clipNorm, { onTrace })
-      : accumulatedTrainStep(lossWith(frozen), optimizer, clipNorm, accumulate, { onTrace })
+      ? makeTrainStep(lossWith(frozen), optimizer, clipNorm, { onTrace, layouts })
+      : accumulatedTrainStep(lossWith(frozen), optimizer, clipNorm, accumulate, { onTrace, layouts })
   /** Made when the frozen parameters are known: its loss closes over them. */
   let step: TrainStep<Batch> | undefined
   const specialIds = specialIdsOf(model)

@@ -10,6 +10,7 @@ import { findNaN, saveBatch } from './divergence.js'
 import type { Divergence } from './divergence.js'
 import type { Pace } from './pace.js'
 import type { RunArrays } from './model-parts.js'
+import { layoutsByPath } from './parallel/arrays.js'
 import type { TrainerParts } from './parts.js'
 import { sendStep } from './send-step.js'
 
@@ -103,12 +104,13 @@ async function rewind(
 
 /** Reads the arrays of a checkpoint of a run, which has an optimizer's state. */
 export async function readArrays(
-  { places, types }: TrainerParts,
+  { places, types, layouts }: TrainerParts,
   { params, optimizer }: Pick<Checkpoint, 'params' | 'optimizer'>,
 ): Promise<RunArrays> {
   const stored = places.stored(types())
+  const on = layouts && places.stored(layouts)
   return places.live({
-    params: await readTree(params, expectedOf(stored.params)),
-    optimizer: await readTree(optimizer!, expectedOf(stored.optimizer)),
+    params: await readTree(params, expectedOf(stored.params), on && layoutsByPath(on.params)),
+    optimizer: await readTree(optimizer!, expectedOf(stored.optimizer), on && layoutsByPath(on.optimizer)),
   }) as RunArrays
 }

@@ -1,3 +1,4 @@
+import type { Tree } from '../base/pytree.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import type { JitOptions } from '../engine/api/jit.js'
@@ -5,6 +6,7 @@ import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { valueAndGrad } from '../engine/api/transforms.js'
+import type { NamedSharding } from '../engine/program/sharding.js'
 import { clipByGlobalNorm, globalNorm } from './optimizers/clipping.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 
@@ -72,12 +74,38 @@ export const updateFunction =
     return { arrays: { params, optimizer: state }, metrics: { ...metrics, gradientNorm: clipped.norm } }
   }
 
+/** How a step is compiled. */
+export interface StepOptions extends Pick<JitOptions, 'onTrace'> {
+  /** The layouts of the step's arrays on a mesh of devices. Default: they are on one device. */
+  layouts?: StepLayouts | null
+}
+
+/** The layouts of a step's arrays on a mesh. */
+export interface StepLayouts {
+  readonly params: Tree<NamedSharding>
+  readonly optimizer: Tree<NamedSharding>
+  readonly batch: NamedSharding
+  /** A copy on each device, for metrics. */
+  readonly everywhere: NamedSharding
+}
+
 /**
  * A training step as one compiled program. The old parameters and state are donated to it: do not use them afterwards.
  */
-export const makeTrainStep = <B extends TensorTree>(
+export function makeTrainStep<B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,
   clipNorm: number | null,
-  options: Pick<JitOptions, 'onTrace'> = {},
-): TrainStep<B> => jit(trainStepFunction(loss, optimizer, clipNorm), { ...options, donate: [0] })
+  { onTrace, layouts }: StepOptions = {},
+): TrainStep<B> {
+  const arrays = layouts ? { params: layouts.params, optimizer: layouts.optimizer } : null
+  return jit(trainStepFunction(loss, optimizer, clipNorm), {
+    onTrace,
+    donate: [0],
+    ...(layouts &&
+      arrays && {
+        inShardings: [arrays, { batch: layouts.batch, key: null, step: null, learningRate: null }],
+        outShardings: { arrays, metrics: layouts.everywhere },
+      }),
+  })
+}

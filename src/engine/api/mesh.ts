@@ -1,5 +1,7 @@
 /** Arrays on several devices: how they are laid out, and where the compiler is told. */
+import type { ArrayShard } from '../compile/backend.js'
 import { Concrete } from '../compile/engine.js'
+import type { Aval } from '../program/aval.js'
 import { Program, Var } from '../program/program.js'
 import * as ops from '../program/ops.js'
 import { NamedSharding, shardShape } from '../program/sharding.js'
@@ -7,6 +9,7 @@ import type { Partition } from '../program/sharding.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { check } from '../../base/errors.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import type { TreeDef } from '../../base/pytree.js'
 import { defaultEngine } from './engine.js'
 import { spreadPrefix } from './prefix-tree.js'
@@ -19,34 +22,37 @@ import type { TensorTree } from './tracing.js'
 export type ShardingTree = PrefixTree<NamedSharding>
 
 /** As ShardingTree; null for arrays whose layout is not given. */
-export type PartialShardingTree = PrefixTree<NamedSharding | null>
+export type PartialShardingTree = PrefixTree<NamedSharding | null | undefined>
 
 const isSharding = (x: unknown): x is NamedSharding => x instanceof NamedSharding
 
 /** The layout of each leaf of a structure; null where none is given. `what`: the option, for errors. */
 export const spreadShardings = (tree: PartialShardingTree, def: TreeDef, what: string): (NamedSharding | null)[] =>
-  spreadPrefix(tree, def, (x): x is NamedSharding | null => x === null || isSharding(x), what)
+  spreadPrefix<NamedSharding | null | undefined>(tree, def, isLayout, what).map(layout => layout ?? null)
+
+const isLayout = (x: unknown): x is NamedSharding | null | undefined => x === null || x === undefined || isSharding(x)
 
 /**
  * Arrays on the devices of a mesh, laid out as `shardings` says: `devicePut(x, new NamedSharding(mesh, P('data')))`.
- * Throws a SwitchyardError if the backend has fewer devices than the mesh, or an array cannot be split evenly. In a
- * traced function it is `withShardingConstraint`.
+ * null: as a whole on one device. Throws a SwitchyardError if the backend has fewer devices than the mesh, or an array
+ * cannot be split evenly. In a traced function it is `withShardingConstraint`.
  */
-export function devicePut<T extends TensorTree>(x: T, shardings: ShardingTree): T {
-  if (isTracing()) return withShardingConstraint(x, shardings)
+export function devicePut<T extends TensorTree>(x: T, shardings: PartialShardingTree): T {
   const { values, def } = flattenArgs([x], 'devicePut')
-  const layouts = spreadPrefix([shardings], def, isSharding, 'devicePut: shardings')
+  const layouts = spreadShardings([shardings], def, 'devicePut: shardings')
+  if (isTracing()) return rebuild<[T]>(def, constrained(values, layouts))[0]
   return rebuild<[T]>(
     def,
     values.map((v, i) => putOn(v, layouts[i])),
   )[0]
 }
 
-function putOn(x: Value, sharding: NamedSharding): Value {
-  shardShape(x.shape, sharding)
+function putOn(x: Value, sharding: NamedSharding | null): Value {
   const engine = x instanceof Concrete ? x.evaluator : defaultEngine()
-  if (!(x instanceof Concrete) || x.sharding === null)
-    return engine.putOnMesh(x.aval, hostView(new Tensor(x)), sharding)
+  if (sharding === null)
+    return x instanceof Concrete && x.sharding !== null ? engine.putLater(x.aval, x.read(), null) : x
+  shardShape(x.shape, sharding)
+  if (!(x instanceof Concrete) || x.sharding === null) return engine.putLater(x.aval, hostView(new Tensor(x)), sharding)
   // The devices themselves move the parts of an array that is on a mesh.
   const v = new Var(x.aval)
   const { mesh, spec } = sharding
@@ -64,6 +70,18 @@ export function withShardingConstraint<T extends TensorTree>(x: T, shardings: Sh
     def,
     values.map((v, i) => ops.shardingConstraint(v, layouts[i])),
   )[0]
+}
+
+/** An array on a mesh over host data that is still being read. Each device gets its part. */
+export const fromHostOnMesh = (type: Aval, tensor: Promise<HostTensor>, sharding: NamedSharding): Tensor => {
+  shardShape(type.shape, sharding)
+  return new Tensor(defaultEngine().putLater(type, tensor, sharding))
+}
+
+/** The different parts of an array on a mesh, one copy of each; null for an array on one device. */
+export async function shardsOf({ value }: Tensor): Promise<readonly ArrayShard[] | null> {
+  if (!(value instanceof Concrete) || value.sharding === null) return null
+  return (await value.buffer).shards ?? null
 }
 
 /** The values with sharding constraints, where a layout is given. */

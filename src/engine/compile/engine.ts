@@ -158,11 +158,11 @@ export class Engine implements Evaluator {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
   }
 
-  /** The array on a mesh of devices, each of which gets its part. */
-  putOnMesh({ dtype, shape }: Aval, tensor: Promise<HostTensor>, sharding: NamedSharding): Concrete {
-    checkDevices(this.backend, sharding.mesh)
-    const buffer = tensor.then(t => this.backend.put(t, sharding))
-    return new Concrete({ dtype, shape }, this, buffer, null, Promise.resolve(sharding))
+  /** An array over host data that is still being read: on a mesh, each device of which gets its part, or on one. */
+  putLater({ dtype, shape }: Aval, tensor: Promise<HostTensor>, sharding: NamedSharding | null): Concrete {
+    if (sharding) checkDevices(this.backend, sharding.mesh)
+    const buffer = tensor.then(t => this.backend.put(t, sharding ?? undefined))
+    return new Concrete({ dtype, shape }, this, buffer, null, sharding && Promise.resolve(sharding))
   }
 
   /** An array whose data is in a file. It is read when a program needs it in memory. */

@@ -1,9 +1,12 @@
 import { ConfigError } from '../../base/errors.js'
+import type { Tree } from '../../base/pytree.js'
 import type { CheckpointReader } from '../../checkpoint/format.js'
 import type { Weights } from '../../checkpoint/weights.js'
 import type { Tensor } from '../../engine/api/tensor.js'
+import type { TensorTree } from '../../engine/api/tracing.js'
 import { expectedOf, readTree } from '../checkpointing.js'
 import type { RunArrays } from '../model-parts.js'
+import { layoutsByPath, putOnMesh } from '../parallel/arrays.js'
 import type { TrainerParts } from '../parts.js'
 import type { RunConfig } from '../config.js'
 import { checkOptimizerState } from './optimizer-state.js'
@@ -31,7 +34,7 @@ export interface Restored {
  * weights do not fit, or have no optimizer state and it is to be restored.
  */
 export async function restoreArrays(
-  { config, specs, initKey, initialize, places, types }: TrainerParts,
+  { config, specs, initKey, initialize, places, types, layouts }: TrainerParts,
   { weights, optimizer, config: before }: StartingPoint,
 ): Promise<{ arrays: RunArrays; restored: Restored }> {
   const { rules = [], optimizer: state = 'fresh' } = config.from ?? {}
@@ -44,6 +47,11 @@ export async function restoreArrays(
   const params = await restoreParameters(specs, plan, weights, initKey)
   const restored = { plan, optimizer: state }
   if (state === 'fresh') return { arrays: initialize(params), restored }
-  const stored = await readTree(optimizer!, expectedOf(places.stored(types()).optimizer))
-  return { arrays: places.live<Tensor>({ params, optimizer: stored }) as RunArrays, restored }
+  const on = layouts && places.stored(layouts)
+  const ofOptimizer = expectedOf(places.stored(types()).optimizer)
+  const stored = {
+    params: (on ? putOnMesh(params as unknown as TensorTree, layoutsByPath(on.params)) : params) as Tree<Tensor>,
+    optimizer: await readTree(optimizer!, ofOptimizer, on && layoutsByPath(on.optimizer)),
+  }
+  return { arrays: places.live<Tensor>(stored) as RunArrays, restored }
 }

@@ -1,0 +1,73 @@
+import { allocate } from '../base/dtypes.js'
+import type { DType } from '../base/dtypes.js'
+import { sizeOf, stridesOf } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
+import type { TensorEntry, TensorSource } from './format.js'
+
+/** A tensor in parts that cover it, such as those that the devices of a mesh hold. */
+export interface SplitTensor {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly parts: readonly TensorPart[]
+}
+
+export interface TensorPart {
+  /** The index of the part's first element. */
+  readonly start: readonly number[]
+  readonly tensor: HostTensor
+}
+
+/** A tensor as a whole or in parts. */
+export type WholeOrSplit = HostTensor | SplitTensor
+
+export const isSplit = (tensor: WholeOrSplit): tensor is SplitTensor => 'parts' in tensor
+
+/** The tensors that a whole or split one consists of. */
+export const partsOf = (tensor: WholeOrSplit): readonly HostTensor[] =>
+  isSplit(tensor) ? tensor.parts.map(p => p.tensor) : [tensor]
+
+/** A source of tensors that are in memory. Split ones are put together row by row, never as a whole. */
+export function splitSource(tensors: Iterable<readonly [string, WholeOrSplit]>): TensorSource {
+  const all = [...tensors]
+  function* entries(): Generator<TensorEntry> {
+    for (const [name, tensor] of all) {
+      if (!isSplit(tensor)) yield [name, tensor]
+      // A vector's rows are single numbers.
+      else if (tensor.shape.length < 2) yield [name, together(tensor)]
+      else for (let i = 0; i < tensor.shape[0]; i++) yield [name, together(rowOf(tensor, i)), i]
+    }
+  }
+  return { infos: all.map(([name, { dtype, shape }]) => ({ name, dtype, shape })), entries: entries() }
+}
+
+/** Row `index` of a split tensor: the rows of those parts that have it. */
+function rowOf({ dtype, shape, parts }: SplitTensor, index: number): SplitTensor {
+  const rows = parts.flatMap(({ start: [first, ...rest], tensor }): TensorPart[] => {
+    const [count, ...row] = tensor.shape
+    const at = index - first
+    if (at < 0 || at >= count) return []
+    const size = sizeOf(row)
+    return [{ start: rest, tensor: { dtype, shape: row, data: tensor.data.subarray(at * size, (at + 1) * size) } }]
+  })
+  return { dtype, shape: shape.slice(1), parts: rows }
+}
+
+/** The whole tensor. */
+function together({ dtype, shape, parts }: SplitTensor): HostTensor {
+  if (parts.length === 1 && parts[0].tensor.shape.join() === shape.join()) return parts[0].tensor
+  const data = allocate(dtype, sizeOf(shape))
+  const strides = stridesOf(shape)
+  for (const { start, tensor } of parts) {
+    const length = tensor.shape[tensor.shape.length - 1]
+    const offset = start.reduce((n, s, i) => n + s * strides[i], 0)
+    // The last dimension of a part lies in one piece in both tensors.
+    const outer = tensor.shape.slice(0, -1)
+    const index = outer.map(() => 0)
+    for (let row = 0; row < sizeOf(outer); row++) {
+      const to = offset + index.reduce((n, x, i) => n + x * strides[i], 0)
+      ;(data as Uint8Array).set(tensor.data.subarray(row * length, (row + 1) * length) as Uint8Array, to)
+      for (let axis = outer.length - 1; axis >= 0 && ++index[axis] === outer[axis]; axis--) index[axis] = 0
+    }
+  }
+  return { dtype, shape, data }
+}
