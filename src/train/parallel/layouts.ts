@@ -28,8 +28,8 @@ export interface RunLayouts {
 
 /**
  * The layouts of a run's arrays, whose types these are. Parameters are divided by the logical names of their axes. The
- * optimizer's state lies as the parameters do: an array of a parameter's shape as the parameter, and Adafactor's row and
- * column means without the axes that they are means over. `minSizeToFactor`: Adafactor's.
+ * optimizer's state lies as the parameters do: an array of a parameter's shape as the parameter, and Adafactor's row
+ * and column means without the axes that they are means over. `minSizeToFactor`: Adafactor's.
  */
 export function layoutsOf(
   mesh: Mesh,

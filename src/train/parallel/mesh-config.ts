@@ -4,8 +4,8 @@ import { hasSparseLayers } from '../../model/config.js'
 import type { RunConfig } from '../config.js'
 
 /**
- * The devices that a run is trained on, as T5X's meshes: the batch is divided over `data` and `expert`, the experts over
- * `expert`, and heads, hidden layers and the vocabulary over `tensor`.
+ * The devices that a run is trained on, as T5X's meshes: the batch is divided over `data` and `expert`, the experts
+ * over `expert`, and heads, hidden layers and the vocabulary over `tensor`.
  */
 export interface MeshConfig {
   data: number
