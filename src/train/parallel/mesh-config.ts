@@ -1,7 +1,7 @@
 import { ConfigError } from '../../base/errors.js'
 import { Mesh } from '../../engine/program/sharding.js'
 import { hasSparseLayers } from '../../model/config.js'
-import type { RunConfig } from '../config.js'
+import type { ModelConfig } from '../../model/config.js'
 
 /**
  * The devices that a run is trained on, as T5X's meshes: the batch is divided over `data` and `expert`, the experts
@@ -33,12 +33,17 @@ export function parseMesh(text: string): MeshConfig | undefined {
 export const formatMesh = (mesh: MeshConfig): string =>
   axes.flatMap(axis => (mesh[axis] > 1 ? [`${axis}=${mesh[axis]}`] : [])).join(',') || 'data=1'
 
+/** The settings of a run on which its mesh depends. */
+interface MeshedRun {
+  readonly model: ModelConfig
+  readonly train: { readonly mesh: MeshConfig | null; readonly rows: number; readonly accumulate: number }
+}
+
 /**
  * The mesh of a run; null if it has one device. Throws a ConfigError if the batch or the model cannot be divided evenly
  * over it.
  */
-export function meshOfRun({ model, train }: Pick<RunConfig, 'model' | 'train'>): Mesh | null {
-  const { mesh, rows, accumulate } = train
+export function meshOfRun({ model, train: { mesh, rows, accumulate } }: MeshedRun): Mesh | null {
   if (mesh === null || mesh.data * mesh.expert * mesh.tensor === 1) return null
   const where = `train.mesh ${formatMesh(mesh)}`
   const refuse = (axis: string, devices: number, what: string, count: number): void => {
