@@ -6,6 +6,7 @@ import { onLongWork } from '../data/long-work.js'
 import { withOptionHint } from './shared/option-hints.js'
 import { handleOutputErrors } from './shared/output-errors.js'
 import { configCommand } from './inspect/config.js'
+import { doctorCommand } from './doctor/doctor.js'
 import { benchCommand } from './bench/bench.js'
 import { convertCommand } from './convert/convert.js'
 import { dataCommand } from './inspect/data.js'
@@ -72,6 +73,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     expertsCommand(),
     configCommand(),
     benchCommand(),
+    doctorCommand(),
   ]) {
     program.addCommand(withBackendOption(command).copyInheritedSettings(program))
   }

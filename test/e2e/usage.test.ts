@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CalledCli } from './called-cli.js'
+import { xlaPlugin } from '../xla-plugin.js'
 import { Cli, tiny } from './cli.js'
 
 let cli: CalledCli
@@ -38,6 +39,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--resume', 'runs/g2p'], 'the folder from the run itself: leave them out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['config', 'explain', 'g3p'], 'did you mean g2p?'],
+    [['infer', 'g2p', 'word', '--backend', 'cuda'], 'Allowed choices are onnx, xla'],
     [['plan', 'switch-c-204'], 'did you mean switch-c-2048?'],
     [['plan', 'g2p', '--device', 'a101'], 'there is no kind of device "a101"; did you mean h100?'],
     [['plan', 'g2p', '--interconnect', '3'], 'expected bytes per second with their unit, such as 100GB/s'],
@@ -252,6 +254,30 @@ describe('failures end with code 1', () => {
     const files = await readdir(join(cli.folder, 'diverged'))
     expect(files.filter(name => /^diverged-step-\d+\.safetensors$/.test(name))).toHaveLength(1)
     expect(files.filter(name => name.startsWith('step-'))).toEqual([])
+  })
+})
+
+describe('backends', () => {
+  it('doctor says what computes, runs a small program on it, and says how to install what is missing', async () => {
+    const { code, stdout, stderr } = await cli.run('doctor')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^onnx +onnxruntime-node [\d.]+, \d+ threads: a small program was compiled in .* ms$/m)
+    expect(stdout).toMatch(
+      xlaPlugin
+        ? /^xla +XLA \(.*PJRT 0\.\d+\), 1 x cpu, StableHLO [\d.]+: a small program was compiled in .* ms$/m
+        : /^xla +no PJRT plugin was found/m,
+    )
+    const findings = JSON.parse((await cli.run('doctor', '--json')).stdout) as { machine: { node: string } }
+    expect(findings.machine.node).toBe(process.versions.node)
+  })
+
+  it.skipIf(!xlaPlugin)('infer answers the same on XLA', async () => {
+    const answer = async (...options: string[]): Promise<string> =>
+      (await cli.run('infer', 'g2p', 'switchyard', ...options)).stdout
+    const expected = await answer()
+    expect(expected).not.toBe('')
+    expect(await answer('--backend', 'xla')).toBe(expected)
+    expect(await answer()).toBe(expected)
   })
 })
 

@@ -20,7 +20,10 @@ export function withBackendOption(command: Command): Command {
       ).choices(names),
     )
     .hook('preAction', async (_, action) => {
-      await useBackend(action.opts<{ backend?: Name }>().backend ?? backendOfEnvironment())
+      const name = action.opts<{ backend?: Name }>().backend ?? backendOfEnvironment()
+      // Served models compute in processes of their own, which inherit the environment.
+      if (command.name() === 'serve') process.env.SWITCHYARD_BACKEND = name
+      else await useBackend(name)
     })
 }
 
@@ -33,11 +36,13 @@ export function backendOfEnvironment(env: NodeJS.ProcessEnv = process.env): Name
   return name
 }
 
+/** What computes in this process now. */
+let used: Name = names[0]
+
 async function useBackend(name: Name): Promise<void> {
-  // Served models have processes of their own, which inherit the environment.
-  process.env.SWITCHYARD_BACKEND = name
-  if (name === names[0]) return
+  if (name === used) return
   const { setBackend } = await import('../../engine/api/engine.js')
   const { openBackend } = await import('../../engine/api/open-backend.js')
   setBackend(await openBackend(name))
+  used = name
 }

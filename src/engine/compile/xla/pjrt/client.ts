@@ -4,6 +4,7 @@ import { PjrtBuffer } from './buffer.js'
 import { encodeCompileOptions } from './compile-options.js'
 import type { CompileOptions } from './compile-options.js'
 import { PjrtExecutable } from './executable.js'
+import { PjrtError } from './library.js'
 import type { PjrtLibrary, PjrtPlatform, Pointer } from './library.js'
 import { decodeNamedValues, encodeNamedValues } from './named-values.js'
 import type { NamedValue } from './named-values.js'
@@ -122,6 +123,18 @@ export class PjrtClient implements PjrtPlatform {
     const done = out('done_with_host_buffer')
     if (!isShared) library.call('Event_Destroy', { event: done })
     return new PjrtBuffer(this, out('buffer'), { dtype, shape }, isShared ? { data, done } : null)
+  }
+
+  /** The memory of a device; undefined if the plugin does not tell. */
+  memoryOf({ pointer }: PjrtDevice): { usedBytes: number; limitBytes: number } | undefined {
+    try {
+      const stats = this.library.call('Device_MemoryStats', { device: pointer })
+      if (!stats('bytes_limit_is_set')) return undefined
+      return { usedBytes: stats('bytes_in_use'), limitBytes: stats('bytes_limit') }
+    } catch (error) {
+      if (error instanceof PjrtError) return undefined
+      throw error
+    }
   }
 
   /** Frees the client. All its buffers and executables must be freed before. */

@@ -1,0 +1,179 @@
+import { readdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { formatBytes } from '../../base/format.js'
+import { libraryVersion } from '../../base/version.js'
+import { openBackend } from '../../engine/api/open-backend.js'
+import { findPlugin, findPlugins, hasDevices, sitePackages } from '../../engine/compile/xla/find-plugin.js'
+import type { FoundPlugin } from '../../engine/compile/xla/find-plugin.js'
+import { openXla } from '../../engine/compile/xla/node.js'
+import { loadKoffi } from '../../engine/compile/xla/pjrt/koffi.js'
+import { backendOfEnvironment } from '../shared/backend.js'
+import { Exit } from '../shared/exit.js'
+import { inspectMachine } from './machine.js'
+import type { Machine } from './machine.js'
+import { tryOut } from './trial.js'
+import type { Trial } from './trial.js'
+
+interface Plugin extends FoundPlugin {
+  /** The version of the pip package. */
+  readonly version?: string
+  readonly isChosen: boolean
+}
+
+interface Device {
+  readonly kind: string
+  readonly usedBytes?: number
+  readonly limitBytes?: number
+}
+
+/** A backend that was tried out: what it is, or why it does not run. */
+type Tried =
+  | {
+      readonly description: string
+      readonly trial: Trial
+      readonly devices?: readonly Device[]
+      readonly stableHlo?: string
+    }
+  | { readonly failure: string }
+
+interface Findings {
+  readonly version: string
+  readonly machine: Machine
+  readonly defaultBackend: string
+  readonly onnx: Tried
+  readonly koffi: string | null
+  readonly plugins: readonly Plugin[]
+  /** null: there is no plugin. */
+  readonly xla: Tried | null
+  /** The command that installs what is missing. */
+  readonly install: string | null
+}
+
+/** Prints what computes here. Exits with 1 if something that is installed does not run. */
+export async function doctor(json: boolean): Promise<void> {
+  const findings = await examine()
+  console.log(json ? JSON.stringify(findings, undefined, 2) : describe(findings))
+  if ([findings.onnx, findings.xla].some(tried => tried !== null && 'failure' in tried)) throw new Exit(1)
+}
+
+async function examine(): Promise<Findings> {
+  const chosen = findPlugin()
+  const found = findPlugins()
+  const all = chosen && !found.some(({ path }) => path === chosen.path) ? [chosen, ...found] : found
+  const plugins = all.map(plugin => ({
+    ...plugin,
+    version: versionOf(plugin),
+    isChosen: plugin.path === chosen?.path,
+  }))
+  const koffi = await loadKoffi().then(
+    ({ version }) => version,
+    () => null,
+  )
+  return {
+    version: libraryVersion,
+    machine: inspectMachine(),
+    defaultBackend: backendOfEnvironment(),
+    onnx: await attempt(async () => {
+      const backend = await openBackend('onnx')
+      const trial = await tryOut(backend)
+      return { description: await backend.describe(), trial }
+    }),
+    koffi,
+    plugins,
+    xla: chosen ? await attempt(() => tryXla(chosen)) : null,
+    install: installation(plugins, koffi),
+  }
+}
+
+async function tryXla({ path }: FoundPlugin): Promise<Tried> {
+  // Without the cache, so that the compiler runs.
+  const backend = await openXla({ plugin: path, cache: false, preallocate: false })
+  const { client } = backend
+  const stableHlo = client.attributes.get('stablehlo_current_version')
+  const trial = await tryOut(backend)
+  return {
+    description: await backend.describe(),
+    trial,
+    devices: client.devices.map(device => ({ kind: device.kind, ...client.memoryOf(device) })),
+    ...(Array.isArray(stableHlo) && { stableHlo: stableHlo.join('.') }),
+  }
+}
+
+/** The version of a plugin's pip package, from the name of the folder that pip keeps about it. */
+function versionOf({ path, package: name }: FoundPlugin): string | undefined {
+  if (name === undefined) return undefined
+  const prefix = `${name.replaceAll('-', '_')}-`
+  for (const folder of [dirname(dirname(path)), dirname(dirname(dirname(path)))]) {
+    const info = readdirSync(folder).find(entry => entry.startsWith(prefix) && entry.endsWith('.dist-info'))
+    if (info) return info.slice(prefix.length, -'.dist-info'.length)
+  }
+  return undefined
+}
+
+async function attempt(body: () => Promise<Tried>): Promise<Tried> {
+  try {
+    return await body()
+  } catch (error) {
+    return { failure: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** The command that installs what XLA misses here; null if it misses nothing, or there is nothing for this system. */
+function installation(plugins: readonly Plugin[], koffi: string | null): string | null {
+  const commands: string[] = []
+  if (koffi === null) commands.push('npm install koffi@3.3.4')
+  const platform = hasDevices('cuda') ? 'cuda' : 'cpu'
+  if (!plugins.some(plugin => plugin.platform === platform)) {
+    const name = platform === 'cuda' ? '"jax-cuda13-plugin[with-cuda]"' : cpuPackage()
+    // Many systems refuse packages outside of an environment; .venv is one that is looked at.
+    const pip = process.env.VIRTUAL_ENV || process.env.CONDA_PREFIX ? 'pip' : '.venv/bin/pip'
+    if (name) commands.push(...(pip === 'pip' ? [] : ['python3 -m venv .venv']), `${pip} install ${name}`)
+  }
+  return commands.length === 0 ? null : commands.join(' && ')
+}
+
+function cpuPackage(): string | undefined {
+  const system = `${process.platform} ${process.arch}`
+  return { 'linux x64': 'lammps-jax-pjrt-cpu==0.11.2', 'linux arm64': 'xla-cpu-pjrt==0.0.1' }[system]
+}
+
+function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla, install }: Findings): string {
+  const rows: [string, string][] = [
+    ['switchyard', `${version}; the backend is ${defaultBackend} unless --backend names another`],
+    ['node', `${machine.node}, ${machine.system}`],
+    [
+      'processor',
+      `${machine.processors} x ${machine.processor}${machine.features.length > 0 ? ` (${machine.features.join(' ')})` : ''}`,
+    ],
+    ['memory', `${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} of it free`],
+    ['onnx', result(onnx)],
+    ['koffi', koffi ?? 'missing: it calls XLA'],
+    ...plugins.map(({ path, platform, package: name, version: its, isChosen }): [string, string] => [
+      'plugin',
+      `${name ? `${name}${its ? ` ${its}` : ''}` : 'given by SWITCHYARD_PJRT_PLUGIN'}, for ${platform}: ${path}${isChosen ? ' (chosen)' : ''}`,
+    ]),
+    [
+      'xla',
+      xla
+        ? result(xla)
+        : `no PJRT plugin was found: SWITCHYARD_PJRT_PLUGIN names none, and pip has installed none in the ${sitePackages({}).length} folders of packages of this machine's Pythons and of .venv`,
+    ],
+    ...(xla && 'devices' in xla ? (xla.devices ?? []).flatMap(deviceRow) : []),
+    ...(install ? [['install', install] as [string, string]] : []),
+  ]
+  return rows.map(([name, text]) => `${name.padEnd(12)}${text}`).join('\n')
+}
+
+const deviceRow = ({ kind, usedBytes, limitBytes }: Device): [string, string][] =>
+  limitBytes === undefined
+    ? []
+    : [['device', `${kind}: ${formatBytes(limitBytes)}, ${formatBytes(usedBytes ?? 0)} of it in use`]]
+
+function result(tried: Tried): string {
+  if ('failure' in tried) return `does not run: ${tried.failure}`
+  const { description, trial, stableHlo } = tried
+  const hlo = stableHlo ? `, StableHLO ${stableHlo}` : ''
+  return `${description}${hlo}: a small program was compiled in ${milliseconds(trial.compileMs)} and ran in ${milliseconds(trial.runMs)}`
+}
+
+const milliseconds = (ms: number): string => `${ms < 10 ? ms.toFixed(2) : ms.toFixed(0)} ms`
