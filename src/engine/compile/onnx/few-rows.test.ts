@@ -71,8 +71,8 @@ const programOf = (operands: readonly HostTensor[]): ReturnType<ReturnType<typeo
   makeProgram(expert)(...(operands.map(fromHost) as Parameters<typeof expert>))
 
 const backend = new OnnxBackend(nodeSessions())
-const few = (operands: readonly HostTensor[], whole = refused): Executable | null =>
-  forFewRows(programOf(operands), new IntegerProducts(), whole, nodeSessions())
+const few = (operands: readonly HostTensor[], threads = 1): Executable | null =>
+  forFewRows(programOf(operands), new IntegerProducts(), refused, nodeSessions(threads))
 const put = (operands: readonly HostTensor[]): Buffer[] => operands.map(tensor => backend.put(tensor))
 const inArenas = (operands: readonly HostTensor[]): HostTensor[] =>
   operands.map(operand => (operand.dtype === 'int8' ? inArena(operand) : operand))
@@ -104,8 +104,10 @@ it('kernels in other memory, and rows that are 0 or not finite, are left to the 
   }
 })
 
-it('more rows, other sizes and other programs are left to the compiled program', () => {
-  expect(few(operandsOf(4, 32, 48))).not.toBeNull()
+it('more rows, other sizes, and many threads are left to the compiled program', () => {
+  expect(few(operandsOf(4, 32, 48), 2)).not.toBeNull()
+  expect(few(operandsOf(4, 32, 48), 3)).toBeNull()
+  expect(few(operandsOf(1, 32, 48), 16)).toBeNull()
   expect(few(operandsOf(4, 24, 48))).toBeNull()
   expect(few(operandsOf(4, 32, 40))).toBeNull()
   expect(few(operandsOf(4, 16, 2 ** 16))).toBeNull()

@@ -15,6 +15,7 @@ import type { SessionFactory } from './session.js'
 export function nodeSessions(threads = availableParallelism()): SessionFactory {
   return {
     collectGarbage,
+    threads,
     readsFiles: async () => true,
     turn: () => new Promise(resolve => setImmediate(resolve)),
     describe: async () => {

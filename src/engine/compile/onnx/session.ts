@@ -33,6 +33,8 @@ export interface SessionFactory {
   create(graph: GraphInfo, options: SessionOptions): Promise<Session>
   /** Whether sessions read weights that are in files (`FileTensor`). Left out if all weights must be in memory. */
   readsFiles?(): Promise<boolean>
+  /** How many threads compute a session's run. Left out: one. */
+  readonly threads?: number
   /** Lets the event loop turn, as a session does in each run. Left out if a run blocks it. */
   turn?(): Promise<void>
   /**
