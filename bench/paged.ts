@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatBytes } from '../src/base/format.js'
 import { byteSize } from '../src/cli/shared/byte-size.js'
+import type { RoutedPass } from '../src/infer/expert-choices.js'
 import { TextGenerator } from '../src/infer/text-generator.js'
 import { openTextModel } from '../src/open/text-model.js'
 import { openWeights } from '../src/open/open-weights.js'
@@ -105,7 +106,8 @@ async function answer(
   }
 }
 
-async function writeAnswer(generator: TextGenerator, path: string): Promise<void> {
+async function writeAnswer(generator: TextGenerator, passes: RoutedPass[], path: string): Promise<void> {
+  passes.length = 0
   const input = generator.tokenize(texts[0], 'input').map(({ id }) => id)
   const tokens = []
   for await (const piece of generator.pieces(input, {
@@ -125,11 +127,19 @@ async function writeAnswer(generator: TextGenerator, path: string): Promise<void
         tokens: top!.map(({ id }) => id),
         logprobs: top!.map(({ logProbability }) => logProbability),
       })),
+      // The expert of each token, for each sparse layer of the encoder and of the decoder.
+      routing: { encoder: routingOf('encoder', passes), decoder: routingOf('decoder', passes) },
       stacks: source.stacks.map(stack => ({ ...stack, checksums: undefined })),
     }),
   )
   await source.close()
   await weights.close()
+}
+
+/** The experts that tokens met, layer by layer: those of all passes of a stack, in order. */
+function routingOf(stack: RoutedPass['stack'], passes: readonly RoutedPass[]): number[][] {
+  const own = passes.filter(pass => pass.stack === stack)
+  return (own[0]?.experts ?? []).map((_, layer) => own.flatMap(({ experts }) => experts[layer]))
 }
 
 checkMachine()
@@ -146,7 +156,9 @@ for (const memory of values.resident ? [undefined] : values.memory.split(',')) {
     maxNewTokens: newTokens,
     onNotice: () => undefined,
   })
-  const generator = new TextGenerator(opened)
+  const passes: RoutedPass[] = []
+  const onPass = (pass: RoutedPass): void => void passes.push(pass)
+  const generator = new TextGenerator(opened, values.answer === undefined ? {} : { onPass })
   await generator.prepare()
   console.log(`${memory ?? 'resident'}: ready after ${((performance.now() - begin) / 1000).toFixed(1)} s`)
   // Other tokens with experts in memory, then the same once more.
@@ -167,7 +179,7 @@ for (const memory of values.resident ? [undefined] : values.memory.split(',')) {
       ].join(', '),
     )
   }
-  if (values.answer !== undefined) await writeAnswer(generator, values.answer)
+  if (values.answer !== undefined) await writeAnswer(generator, passes, values.answer)
   console.log(`  peak memory ${formatBytes(process.resourceUsage().maxRSS * 1024)}`)
   await generator.close()
 }

@@ -1,12 +1,19 @@
 """Computes a model whose experts lie apart, or are made from a seed, in NumPy, and compares log-probabilities.
 
-    python paged_logits.py MODEL ANSWER.json
+    python paged_logits.py [--given-routing] MODEL ANSWER.json
 
 MODEL is a folder of our own format: params.safetensors, and experts.bin or pages/. ANSWER.json is what
-`npm run bench:paged` writes: the input's and the answer's token ids, and for some of its steps the most probable tokens
-with their log-probabilities. Only the experts that the tokens meet are read, from the same files as Switchyard reads.
+`npm run bench:paged` writes: the input's and the answer's token ids, the expert that each token met, and for some of
+its steps the most probable tokens with their log-probabilities. Only the experts that the tokens meet are read, from
+the same files as Switchyard reads.
+
+With 8 bits, a small difference before a rounding becomes a large one after it, and a router whose two best experts are
+nearly equal may then choose another one: everything after that differs. With --given-routing, tokens go to the experts
+that ANSWER.json names, and each choice is checked by itself: where NumPy's router prefers another expert, its
+logit may be greater only by what rounding explains.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -107,8 +114,12 @@ def bucket(distance, bidirectional, buckets, most):
 
 
 class Model:
-    def __init__(self, folder, config, stacks, dtype=np.float32):
+    """`routing`: for each stack and sparse layer, the expert of each token; None: the router chooses."""
+
+    def __init__(self, folder, config, stacks, dtype=np.float32, routing=None):
         self.c, self.dense, self.experts, self.dtype = config, Dense(folder), Experts(folder, stacks), dtype
+        self.routing = routing and {name: iter(layers) for name, layers in routing.items()}
+        self.router_logits = []
 
     def embed(self, ids):
         values, scales = self.dense.kernel("token_embedder/embedding")
@@ -135,8 +146,12 @@ class Model:
         if f"{at}/router/router_weights/w/kernel" not in self.dense:
             names = ["wi", "wo"] if not self.c["gatedActivation"] else ["wi_0", "wi_1", "wo"]
             return self.feed_forward(x, {n: self.dense.kernel(f"{at}/{n}/kernel") for n in names})
-        probabilities = softmax(x @ self.dense[f"{at}/router/router_weights/w/kernel"])
-        chosen = probabilities.argmax(-1)
+        logits = x @ self.dense[f"{at}/router/router_weights/w/kernel"]
+        probabilities = softmax(logits)
+        chosen = logits.argmax(-1)
+        if self.routing:
+            chosen = np.array(next(self.routing[at.split("/")[0]])[: len(x)])
+        self.router_logits.append((logits, chosen))
         result = np.zeros_like(x)
         for expert in np.unique(chosen):
             rows = chosen == expert
@@ -178,17 +193,35 @@ class Model:
         return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def main(folder, answer_path):
+def check_routing(ours, exact):
+    """Prints how Switchyard's choices of experts compare with NumPy's. Returns whether rounding explains all others."""
+    choices = others = 0
+    margin = rounding = 0.0
+    for (logits, chosen), (reference, _) in zip(ours, exact):
+        lost = logits.max(-1) - np.take_along_axis(logits, chosen[:, None], -1)[:, 0]
+        choices, others = choices + len(lost), others + int((lost > 0).sum())
+        margin = max(margin, float(lost.max()))
+        rounding = max(rounding, float(np.abs(logits - reference).max()))
+    print(
+        f"routing: {others} of {choices} choices are not NumPy's; its expert's logit is greater by at most {margin:.2e}; "
+        f"router logits in float32 and float64 differ by {rounding:.2e}"
+    )
+    return margin <= max(1e-4, 4 * rounding)
+
+
+def main(folder, answer_path, given_routing):
     with open(os.path.join(folder, "checkpoint.json")) as file:
         config = json.load(file)["config"]["model"]
     with open(answer_path) as file:
         answer = json.load(file)
-    model = Model(folder, config, answer["stacks"])
+    routing = answer["routing"] if given_routing else None
     steps = answer["steps"]
     given = answer["input"], answer["output"][: len(steps)]
+    model = Model(folder, config, answer["stacks"], routing=routing)
     ours = model.log_probabilities(*given)
     # With 8 bits a small difference before a rounding becomes a large one after it: float64 shows how large.
-    exact = Model(folder, config, answer["stacks"], np.float64).log_probabilities(*given)
+    reference = Model(folder, config, answer["stacks"], np.float64, routing)
+    exact = reference.log_probabilities(*given)
     worst = rounding = 0.0
     for i, step in enumerate(steps):
         expected = np.array(step["logprobs"], np.float32)
@@ -199,7 +232,15 @@ def main(folder, answer_path):
         print(f"step {i + 1}: largest difference {difference:.2e}; most probable token {'the same' if same else 'ANOTHER'}")
     print(f"{len(model.experts.met)} experts met; largest difference of log-probabilities {worst:.2e}")
     print(f"NumPy in float32 differs from NumPy in float64 by {rounding:.2e}")
-    sys.exit(0 if worst <= max(1e-4, 4 * rounding) else 1)
+    is_right = worst <= max(1e-4, 4 * rounding)
+    if given_routing:
+        is_right = check_routing(model.router_logits, reference.router_logits) and is_right
+    sys.exit(0 if is_right else 1)
 
 
-main(*sys.argv[1:])
+parser = argparse.ArgumentParser()
+parser.add_argument("folder", metavar="MODEL")
+parser.add_argument("answer", metavar="ANSWER.json")
+parser.add_argument("--given-routing", action="store_true", help="send tokens to the experts that ANSWER.json names")
+arguments = parser.parse_args()
+main(arguments.folder, arguments.answer, arguments.given_routing)
