@@ -1,13 +1,14 @@
-import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { dtypes } from '../../base/dtypes.js'
 import { formatBytes } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ExpertSource } from '../../checkpoint/experts/source.js'
 import type { AbsentPage, Page, Pages } from '../../engine/compile/paged/pages.js'
+import { PageLoads } from './page-loads.js'
+import type { Load } from './page-loads.js'
 import { PageMemory, slotAllocator } from './page-memory.js'
 import type { Slot } from './page-memory.js'
-import { readPage } from './page-reads.js'
 import { PageNumbers, slotsIn } from './pages.js'
 import { checkPins } from './pins.js'
 import { DEFAULT_POLICY, policies } from './policies.js'
@@ -15,13 +16,6 @@ import type { PolicyName } from './policies.js'
 import type { EvictionPolicy } from './policy.js'
 import type { ExpertReaders } from './readers.js'
 import { WantedPages } from './wanted-pages.js'
-
-/**
- * How many pages are read at once: as many as libuv's pool, on which Node reads files, has threads by default. More
- * reads would wait in its queue before everything else that needs the pool. Pages of 4.7 MB from an NVMe disk: one read
- * at a time gives 1.1 GB/s, two to eight give 1.4 to 1.5.
- */
-const READS_AT_ONCE = 4
 
 export interface PagerOptions {
   /** The most bytes for pages, and for what programs keep beside them (`Page.keep`). */
@@ -65,24 +59,11 @@ export interface StackPages extends Pages {
   fetch(indices: readonly number[], sources?: readonly Int32Array[]): AsyncGenerator<Page | AbsentPage, void, undefined>
 }
 
-/** A page that is to be read, or is being read. */
-interface Load {
-  readonly page: number
-  readonly stack: number
-  /** The fetches that want it. */
-  readonly wantedBy: Set<WantedPages>
-  /** Ends the read. */
-  readonly abort: AbortController
-}
-
 /** A fetch that is going on, and the reads that it has asked for. */
 interface Fetch {
   readonly wanted: WantedPages
   readonly loads: readonly Load[]
 }
-
-/** The reason why a read is ended that no fetch wants any more. No one is told. */
-const notWanted = new Error('no fetch wants this page any more')
 
 /**
  * Keeps the experts of a model in a memory of fixed size. A page is read when a layer asks for it, once for all rows
@@ -95,11 +76,7 @@ export class Pager {
   private readonly policy: EvictionPolicy
   private readonly stackPages: readonly StackPages[]
   private readonly counts: { -readonly [K in keyof StackCounts]: StackCounts[K] }[]
-  /** Pages that wait for a slot, in the order in which they were asked for. */
-  private readonly queue: Load[] = []
-  /** All pages that are queued or being read. */
-  private readonly loads = new Map<number, Load>()
-  private readonly reads = new Set<Promise<void>>()
+  private readonly loads: PageLoads
   private readonly fetches = new Set<Fetch>()
   /** Those of the pass that runs. */
   private readers: ExpertReaders | undefined
@@ -122,6 +99,7 @@ export class Pager {
     this.policy = policies[policy](pages)
     const allocate = slotAllocator(source.stacks, slots * pages.slotBytes)
     this.memory = new PageMemory(memory, pages.slotBytes, this.policy, pinned, allocate)
+    this.loads = new PageLoads(source, pages, this.memory, (slot, wantedBy) => this.onRead(slot, wantedBy))
     this.stackPages = source.stacks.map(({ path, numExperts, parts }, stack) => ({
       name: path,
       length: numExperts,
@@ -168,9 +146,7 @@ export class Pager {
     const closed = new FileError(`${this.source.name}: its experts cannot be read: the model has been closed`)
     if (!this.stop.signal.aborted) this.stop.abort(closed)
     for (const { wanted } of this.fetches) wanted.end(closed)
-    for (const load of this.loads.values()) load.abort.abort(closed)
-    this.queue.length = 0
-    await Promise.all(this.reads)
+    await this.loads.close(closed)
     this.memory.clear()
     await this.source.close()
   }
@@ -191,11 +167,11 @@ export class Pager {
       const slot = this.memory.find(page)
       if (!wanted.isWanted(page)) wanted.leaveOut(page)
       else if (slot) this.hand(slot, wanted)
-      else loads.push(this.load(page, stack, wanted))
+      else loads.push(this.want(page, stack, wanted))
     }
     const fetch = { wanted, loads }
     this.fetches.add(fetch)
-    this.startReads()
+    this.loads.start()
     this.report(stack, experts.length, 0)
     try {
       for (let i = 0; i < experts.length; i++) {
@@ -253,89 +229,29 @@ export class Pager {
     wanted.arrive(slot)
   }
 
-  /** Queues a page to be read, or joins the fetches that wait for it. */
-  private load(page: number, stack: number, wanted: WantedPages): Load {
-    const found = this.loads.get(page)
-    if (found) {
-      found.wantedBy.add(wanted)
-      return found
-    }
-    const load: Load = { page, stack, wantedBy: new Set([wanted]), abort: new AbortController() }
-    this.counts[stack].misses++
-    this.loads.set(page, load)
-    this.queue.push(load)
+  /** Waits for a page that is not in memory. */
+  private want(page: number, stack: number, wanted: WantedPages): Load {
+    const { load, isNew } = this.loads.want(page, wanted)
+    if (isNew) this.counts[stack].misses++
     return load
   }
 
-  /** A fetch does not wait for a page any more. If no other does, it is not read, or the read ends. */
   private leave(load: Load, wanted: WantedPages): void {
-    if (!load.wantedBy.delete(wanted) || load.wantedBy.size > 0) return
-    this.loads.delete(load.page)
-    const at = this.queue.indexOf(load)
-    if (at < 0) return load.abort.abort(notWanted)
-    this.queue.splice(at, 1)
-    this.counts[load.stack].misses--
+    if (this.loads.leave(load, wanted)) this.counts[this.pages.stackOf(load.page)].misses--
   }
 
   private release(slot: Slot): void {
     slot.users--
-    this.startReads()
+    this.loads.start()
   }
 
-  /** Starts reads of queued pages, as far as there are slots for them. */
-  private startReads(): void {
-    while (this.reads.size < READS_AT_ONCE && this.queue.length > 0 && !this.stop.signal.aborted) {
-      let slot: Slot | undefined
-      try {
-        slot = this.memory.take()
-      } catch (error) {
-        // The machine has less memory than it was told to use.
-        this.fail(this.queue.shift()!, error)
-        continue
-      }
-      if (!slot) return
-      const read = this.read(this.queue.shift()!, slot).finally(() => {
-        this.reads.delete(read)
-        this.startReads()
-      })
-      this.reads.add(read)
-    }
-  }
-
-  private async read(load: Load, slot: Slot): Promise<void> {
-    const { page, stack, wantedBy, abort } = load
-    const { bytes } = this.source.stacks[stack]
-    try {
-      const into = slot.bytes.subarray(0, bytes)
-      await readPage(this.source, stack, this.pages.expertOf(page), into, abort.signal)
-    } catch (error) {
-      this.memory.giveBack(slot)
-      this.fail(load, error)
-      return
-    }
-    this.counts[stack].bytes += bytes
-    if (abort.signal.aborted) {
-      // The source has not stopped. Another fetch may have asked for the page meanwhile.
-      this.memory.giveBack(slot)
-      return
-    }
-    this.loads.delete(page)
-    this.memory.fill(slot, page)
+  /** A page was read. */
+  private onRead(slot: Slot, wantedBy: ReadonlySet<WantedPages>): void {
+    const stack = this.pages.stackOf(slot.page)
+    this.counts[stack].bytes += this.source.stacks[stack].bytes
     for (const wanted of wantedBy) this.hand(slot, wanted)
     // The fetch that had the page read has counted it as a miss.
-    if (wantedBy.size > 0) this.counts[stack].hits--
-    wantedBy.clear()
-    slot.users--
-  }
-
-  /** An error that a user can cause fails the page. Any other one, such as too little memory, ends the fetches. */
-  private fail(load: Load, error: unknown): void {
-    if (this.loads.get(load.page) === load) this.loads.delete(load.page)
-    const fetches = [...load.wantedBy]
-    load.wantedBy.clear()
-    for (const wanted of fetches)
-      if (error instanceof SwitchyardError) wanted.fail(load.page, error)
-      else wanted.end(error)
+    this.counts[stack].hits--
   }
 
   /** The page that a slot holds, without a copy. */
