@@ -1,13 +1,14 @@
 /**
  * A contestant of `npm run bench:serve`: answers completions over HTTP in closed batches. Requests wait until the batch
- * before them is done; every row of a batch is computed until its longest answer has ended. Argument: a folder.
+ * before them is done; every row of a batch is computed until its longest answer has ended. Everything else is as in
+ * `switchyard serve`: the engine, and greedy search that reads the most probable tokens only. Argument: a folder.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { greedySearch } from '../src/infer/search.js'
+import { greedySearch, needsLogits } from '../src/infer/search.js'
 import type { NextTokens, Search } from '../src/infer/search.js'
 import { TextGenerator } from '../src/infer/text-generator.js'
 import { openTextModel } from '../src/open/text-model.js'
@@ -63,19 +64,24 @@ async function answer({ prompt, max_tokens, response }: Waiting, batch: Batch): 
 function inClosedBatch(search: Search, batch: Batch, onEnd: () => void): Search {
   let hasEnded = false
   const padding: NextTokens = { tokens: [0], parents: null }
+  const after = (choice: () => NextTokens | null): NextTokens | null => {
+    if (!hasEnded) {
+      const next = choice()
+      if (next !== null) return next
+      hasEnded = true
+      batch.open--
+      // The last piece is read first.
+      setImmediate(onEnd)
+    }
+    return batch.open > 0 ? padding : null
+  }
   return {
     rows: 1,
-    next: logits => {
-      if (!hasEnded) {
-        const next = search.next(logits)
-        if (next !== null) return next
-        hasEnded = true
-        batch.open--
-        // The last piece is read first.
-        setImmediate(onEnd)
-      }
-      return batch.open > 0 ? padding : null
+    get needsLogits() {
+      return !hasEnded && needsLogits(search)
     },
+    next: logits => after(() => search.next(logits)),
+    nextOfBest: best => after(() => search.nextOfBest!(best)),
     answers: () => search.answers(),
   }
 }
