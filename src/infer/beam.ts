@@ -78,6 +78,8 @@ class BeamSearch implements Search {
   /** Best first, at most numBeams. */
   private finished: Finished[] = []
   private readonly random: (() => number) | null
+  /** Log-probabilities of a beam's next tokens, which processors change. Its memory is used again for each beam. */
+  private scores: Float32Array | null = null
 
   constructor(private readonly options: BeamOptions) {
     this.random = options.sampleSeed === undefined ? null : randomStream(options.sampleSeed)
@@ -149,17 +151,21 @@ class BeamSearch implements Search {
       const row = logits.subarray(parent * vocab, (parent + 1) * vocab)
       const normalizer = (normalizers[parent] = logSumExp(row))
       if (numTop > 0) tops[parent] = topTokens(row, numTop, normalizer)
-      const scores = row.map(x => x - normalizer)
+      const scores = (this.scores ??= new Float32Array(vocab))
+      for (let token = 0; token < vocab; token++) scores[token] = row[token] - normalizer
       for (const process of this.options.processors ?? []) process(scores, tokens)
+      // What a continuation must exceed.
+      let least = best.length === count ? best[count - 1].rank : -Infinity
       for (let token = 0; token < vocab; token++) {
         const sum = before + scores[token]
         if (sum === -Infinity) continue
         const rank = this.random ? sum + gumbel(this.random()) : sum
-        if (best.length === count && rank <= best[count - 1].rank) continue
+        if (best.length === count && rank <= least) continue
         let at = best.length
         while (at > 0 && best[at - 1].rank < rank) at--
         best.splice(at, 0, { parent, token, sum, rank })
         if (best.length > count) best.pop()
+        least = best[best.length - 1].rank
       }
     })
     return {
