@@ -127,12 +127,21 @@ export function topP(p: number, keep = 1): ScoreProcessor {
   checkSetting('topP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {
     const probabilities = softmax(scores)
-    const order = Uint32Array.from(scores, (_, i) => i).sort((a, b) => scores[b] - scores[a] || a - b)
-    let sum = 0
-    order.forEach((token, rank) => {
-      if (rank >= keep && sum >= p) scores[token] = -Infinity
-      sum += probabilities[token]
-    })
+    // Tokens below this share add up to half of 1 - p at most: the tokens above it are enough, and few to sort.
+    const least = (1 - p) / (2 * scores.length)
+    const above = (share: number): number[] => {
+      const ids: number[] = []
+      for (let id = 0; id < scores.length; id++) if (probabilities[id] >= share) ids.push(id)
+      return ids
+    }
+    const probable = above(least)
+    const order = probable.length >= keep ? probable : above(0)
+    order.sort((a, b) => scores[b] - scores[a] || a - b)
+    let [count, sum] = [0, 0]
+    while (count < order.length && (count < keep || sum < p)) sum += probabilities[order[count++]]
+    const kept = order.slice(0, count).map(id => [id, scores[id]] as const)
+    scores.fill(-Infinity)
+    for (const [id, score] of kept) scores[id] = score
   }
 }
 
@@ -161,10 +170,13 @@ const bestScore = (scores: Float32Array, place: number): number =>
 
 /** exp(x) / sum(exp(x)). */
 export function softmax(scores: Float32Array): Float64Array {
+  // Loops without closures: for a large vocabulary, they take a third of the time.
   const top = maximum(scores)
-  const result = Float64Array.from(scores, score => Math.exp(score - top))
-  const sum = result.reduce((a, b) => a + b, 0)
-  return result.map(x => x / sum)
+  const result = new Float64Array(scores.length)
+  let sum = 0
+  for (let i = 0; i < result.length; i++) sum += result[i] = Math.exp(scores[i] - top)
+  for (let i = 0; i < result.length; i++) result[i] /= sum
+  return result
 }
 
 /** log(sum(exp(scores))). */

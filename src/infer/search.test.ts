@@ -7,6 +7,7 @@ import {
   minP,
   noRepeatNgram,
   repetitionPenalty,
+  softmax,
   temperature,
   topK,
   topP,
@@ -16,6 +17,7 @@ import { NUM_BEST } from './row-scores.js'
 import { epsilonCutoff, etaCutoff, typicalP } from './sampling-processors.js'
 import { greedySearch, sampling, scoring } from './search.js'
 import { severalSearches } from './several-searches.js'
+import { randomStream } from './random-stream.js'
 import type { Search } from './search.js'
 
 const row = (...values: number[]): Float32Array => Float32Array.from(values)
@@ -57,6 +59,22 @@ describe('processors', () => {
     expect(after(topP(0.4), scores)).toEqual([scores[0], never, never, never])
     expect(after(minP(0.5), scores)).toEqual([scores[0], never, scores[2], never])
     expect(after(topP(0), scores)).toEqual([scores[0], never, never, never])
+    // Against the definition, with ties and impossible tokens.
+    const random = randomStream(0)
+    for (let round = 0; round < 200; round++) {
+      const many = Float32Array.from({ length: 60 }, () => (random() < 0.1 ? -Infinity : Math.round(9 * random())))
+      const [p, keep] = [random() < 0.2 ? 1 : random(), 1 + Math.floor(4 * random())]
+      const order = Array.from(many.keys()).sort((a, b) => many[b] - many[a] || a - b)
+      const shares = softmax(many)
+      const before = order.map((_, rank) => order.slice(0, rank).reduce((sum, id) => sum + shares[id], 0))
+      const expected = many.slice()
+      order.forEach((id, rank) => {
+        if (rank >= keep && before[rank] >= p) expected[id] = -Infinity
+      })
+      const scored = many.slice()
+      topP(p, keep)(scored, [])
+      expect(scored).toEqual(expected)
+    }
   })
 
   it('leave as many tokens possible as a search needs', () => {
