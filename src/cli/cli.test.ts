@@ -41,6 +41,25 @@ describe('bad rows', () => {
   })
 })
 
+describe('a mesh of devices', () => {
+  it('is a setting, and needs a backend that has as many', async () => {
+    const [log, error] = [vi.spyOn(console, 'log').mockReturnValue(), vi.spyOn(console, 'error').mockReturnValue()]
+    try {
+      expect(await main(['train', 'g2p', '--mesh', 'data=2,expert=2', '--print-config'])).toBe(0)
+      expect(log.mock.calls.join()).toMatch(/mesh.*data.*2.*expert.*2.*tensor.*1/s)
+      expect(await main(['train', 'g2p', '--mesh', 'data=2,expert=2', '--set', 'train.mesh=data=2'])).toBe(2)
+      expect(error.mock.calls.join()).toContain(
+        'train.mesh data=2,expert=2 needs 4 devices, and the backend onnx has one: add --backend xla',
+      )
+      expect(await main(['train', 'g2p', '--mesh', 'model=2'])).toBe(2)
+      expect(error.mock.calls.join()).toContain('such as data=2,expert=2')
+    } finally {
+      log.mockRestore()
+      error.mockRestore()
+    }
+  })
+})
+
 describe('inspect', () => {
   it('counts two FLOPs for each weight that a token meets', () => {
     const { model, router } = recipes.g2p

@@ -124,7 +124,7 @@ function setValue(config: Settings, path: string, text: string): void {
   const isKnown = group !== undefined && (Object.hasOwn(group, key) || sparseRulePaths.has(path))
   if (!isKnown) throw unknownSetting(path, [...settingsOf(config).map(([known]) => known), ...sparseRulePaths.keys()])
   const current = group[key]
-  if (isGroup(current))
+  if (isGroup(current) && !textGroups.has(path))
     throw new ConfigError(
       `${path} is a group of settings: set one of ${Object.keys(current)
         .map(k => `${path}.${k}`)
@@ -133,6 +133,9 @@ function setValue(config: Settings, path: string, text: string): void {
   if (Array.isArray(current)) group[key] = splitList(text)
   else group[key] = typeof current === 'string' ? text : parseValue(text)
 }
+
+/** Groups of settings that are given as one text. */
+const textGroups: ReadonlySet<string> = new Set(['train.mesh'])
 
 /** The items of a list in text form, `a,b,c` or `1,3`. An empty text is an empty list. */
 const splitList = (text: string): unknown[] =>

@@ -1,42 +1,18 @@
 import type { ModelConfig } from '../model/config.js'
 import { hasSparseLayers } from '../model/config.js'
 import type { LogicalAxis } from '../model/parameters.js'
+import type { MeshConfig } from '../train/parallel/mesh-config.js'
+import { meshAxesOf } from '../train/parallel/rules.js'
 
 /**
- * The sizes of a mesh's axes, as T5X's: the batch is divided over `data` and `expert`, the experts over `expert`, and
- * heads, hidden layers and the vocabulary over `tensor`. Neighbours in `tensor` are the nearest devices, then those in
- * `expert`.
+ * The sizes of a mesh's axes: see `MeshConfig`. Neighbours in `tensor` are the nearest devices, then those in `expert`.
  */
-export interface MeshShape {
-  readonly data: number
-  readonly expert: number
-  readonly tensor: number
-}
+export type MeshShape = Readonly<MeshConfig>
 
 export const devicesIn = ({ data, expert, tensor }: MeshShape): number => data * expert * tensor
 
 /** How many parts the batch is divided into. */
 export const batchShards = ({ data, expert }: MeshShape): number => data * expert
-
-/** `data=2,expert=4`; axes of one device are left out. */
-export const formatMesh = (mesh: MeshShape): string =>
-  (['data', 'expert', 'tensor'] as const)
-    .flatMap(axis => (mesh[axis] > 1 ? [`${axis}=${mesh[axis]}`] : []))
-    .join(',') || 'data=1'
-
-/** The axis of a mesh over which a logical axis of a parameter is divided, as T5X's standard rules have it. */
-const meshAxisOf: Readonly<Record<LogicalAxis, keyof MeshShape | null>> = {
-  vocab: 'tensor',
-  mlp: 'tensor',
-  heads: 'tensor',
-  joined_kv: 'tensor',
-  expert_mlp: 'tensor',
-  expert: 'expert',
-  embed: null,
-  mlp_embed: null,
-  relpos_buckets: null,
-  unmodeled: null,
-}
 
 /** The shape of one device's part of an array. An axis that cannot be divided evenly is whole on each device. */
 export const localShape = (
@@ -44,8 +20,8 @@ export const localShape = (
   mesh: MeshShape,
 ): number[] =>
   shape.map((size, i) => {
-    const axis = meshAxisOf[axes[i]]
-    return axis !== null && size % mesh[axis] === 0 ? size / mesh[axis] : size
+    const [axis] = meshAxesOf[axes[i]]
+    return axis !== undefined && size % mesh[axis] === 0 ? size / mesh[axis] : size
   })
 
 /** Every mesh of so many devices over which a model can be divided, with batches of so many rows. */

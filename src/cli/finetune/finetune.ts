@@ -1,10 +1,11 @@
 import { Command } from 'commander'
 import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { withDataOptions } from '../shared/data-options.js'
+import { withMeshOption } from '../shared/mesh.js'
 import { collectSettings } from '../shared/options.js'
 
 export const finetuneCommand = (): Command =>
-  withDataOptions(new Command('finetune'), 'instead of a built-in task')
+  withMeshOption(withDataOptions(new Command('finetune'), 'instead of a built-in task'))
     .description("train a model that exists on data of your own, with the model's vocabulary, and evaluate it")
     .argument(
       '<model>',

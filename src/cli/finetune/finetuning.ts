@@ -7,6 +7,7 @@ import { openBaseModel } from '../../open/base-model.js'
 import { Trainer } from '../../train/trainer.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
+import { openDevices } from '../shared/mesh.js'
 import { readAsOf, shortName, taskOf } from '../shared/model-training.js'
 import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { checkFinetuneOverrides } from '../shared/early-checks.js'
@@ -47,6 +48,7 @@ async function begin(name: string, options: ModelTrainingOptions): Promise<Run |
     const config = finetuneConfig(source, task, others)
     if (printConfig) return printSettings(config)
     const values = { ...known.valuesOf(config), task }
+    await openDevices(config)
     const trainer = await Trainer.begin(config, { ...known.hooks, ...values }, start)
     const wanted = out ?? join(runsFolder, `${shortName(name)}-${task.name}`)
     const origin = { base: 'finetune', data: options.data ?? options.task, weights: name, set: options.set }

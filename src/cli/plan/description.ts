@@ -1,6 +1,6 @@
 import { formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
-import { formatMesh } from '../../plan/mesh-shape.js'
+import { formatMesh } from '../../train/parallel/mesh-config.js'
 import type { Device, Links } from '../../plan/devices.js'
 import { LINK_EFFICIENCY } from '../../plan/network.js'
 import { MEMORY_EFFICIENCY } from '../../plan/plan.js'

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
+import { withMeshOption } from '../shared/mesh.js'
 import { collectSettings } from '../shared/options.js'
 
 interface ResumeOptions {
@@ -9,7 +10,7 @@ interface ResumeOptions {
 }
 
 export const resumeCommand = (): Command =>
-  new Command('resume')
+  withMeshOption(new Command('resume'))
     .description('continue a run from its latest checkpoint, exactly as if it had not been stopped')
     .argument('[run]', 'the run, such as runs/g2p (default: the latest under runs/)')
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collectSettings, [])

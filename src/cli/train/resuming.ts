@@ -18,6 +18,7 @@ import type { RunStart } from '../../train/run-start.js'
 import { Trainer } from '../../train/trainer.js'
 import { findFolder } from '../shared/find-folder.js'
 import { invocation } from '../shared/invocation.js'
+import { openDevices } from '../shared/mesh.js'
 import { printSettings } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
 import { shellWord } from '../shared/shell-word.js'
@@ -49,6 +50,7 @@ export async function resumeRun(
       if (lock === undefined) return printSettings(config)
       if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
       const { values, hooks, report } = await valuesOfRun(config, readCodec(checkpoint.task))
+      await openDevices(config)
       const trainer = await Trainer.resume(config, checkpoint, { ...hooks, ...values })
       if (debugNans) return await printNaN(trainer, folder)
       await addSettings(folder, set)
@@ -105,6 +107,7 @@ type Begun = Pick<Run, 'trainer' | 'values' | 'report'>
 
 async function beginFromNothing(config: RunConfig): Promise<Begun> {
   const { values, hooks, report } = await valuesOfRun(config)
+  await openDevices(config)
   return { trainer: await Trainer.begin(config, { ...hooks, ...values }), values, report }
 }
 
@@ -113,6 +116,7 @@ async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Be
   const base = await openBaseModel(await findFolder(path), message => console.error(message))
   try {
     const { values, hooks, report } = await valuesOfRun(config, base.codec)
+    await openDevices(config)
     return { trainer: await Trainer.begin(config, { ...hooks, ...values }, base.start), values, report }
   } finally {
     await base.close()

@@ -1,10 +1,11 @@
 import { Command } from 'commander'
 import { withDataOptions, withTokenizerOption } from '../shared/data-options.js'
+import { withMeshOption } from '../shared/mesh.js'
 import { collectSettings } from '../shared/options.js'
 import type { TrainOptions } from './training.js'
 
 export const trainCommand = (): Command =>
-  withTokenizerOption(withDataOptions(new Command('train'), 'instead of a recipe'))
+  withMeshOption(withTokenizerOption(withDataOptions(new Command('train'), 'instead of a recipe')))
     .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
     .argument(
       '[recipe]',

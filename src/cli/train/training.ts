@@ -11,6 +11,7 @@ import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import { checkOverrides } from '../shared/early-checks.js'
 import { findRun } from '../shared/find-run.js'
+import { openDevices } from '../shared/mesh.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
 import { warnOfUnknownTexts } from '../shared/unknown-texts.js'
@@ -56,6 +57,7 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   await checkOut(out)
   const { config, values } = data === undefined ? await byName(known, recipe!, set) : await onData(data, options)
   if (printConfig) return printSettings(config)
+  await openDevices(config)
   const trainer = await Trainer.begin(config, { ...known.hooks, ...values })
   const base = recipe === undefined ? 'train --data' : `recipe ${recipe}`
   const wanted = out ?? join(runsFolder, recipe ?? trainer.task.name)

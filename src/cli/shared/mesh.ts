@@ -1,0 +1,34 @@
+import type { Command } from 'commander'
+import { ConfigError } from '../../base/errors.js'
+import type { RunConfig } from '../../train/config.js'
+import { formatMesh } from '../../train/parallel/mesh-config.js'
+
+/** Adds `--mesh` to a command that trains: the same as `--set train.mesh=...`. */
+export const withMeshOption = (command: Command): Command =>
+  command
+    .option(
+      '--mesh <axes>',
+      'train on several devices (with --backend xla), such as data=2,expert=2: the batch is divided over data and expert, experts over expert, heads and hidden layers over tensor',
+    )
+    .hook('preAction', (_, action) => {
+      const { mesh, set } = action.opts<{ mesh?: string; set: readonly string[] }>()
+      if (mesh !== undefined) action.setOptionValue('set', [...set, `train.mesh=${mesh}`])
+    })
+
+/**
+ * Gives the default backend the devices of a run's mesh. XLA then divides the processor into as many. Throws a
+ * ConfigError if the backend has one device only.
+ */
+export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>): Promise<void> {
+  if (mesh === null) return
+  const devices = mesh.data * mesh.expert * mesh.tensor
+  const { defaultEngine, setBackend } = await import('../../engine/api/engine.js')
+  const { name, numDevices = 1 } = defaultEngine().backend
+  if (devices <= numDevices) return
+  if (name !== 'xla')
+    throw new ConfigError(
+      `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla`,
+    )
+  const { openBackend } = await import('../../engine/api/open-backend.js')
+  setBackend(await openBackend('xla', { cpuDevices: devices }))
+}
