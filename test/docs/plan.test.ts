@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { errorOf, planOf, publishedRuns } from '../../src/plan/published.js'
-import { formatMesh } from '../../src/plan/mesh-shape.js'
+import { formatMesh } from '../../src/train/parallel/mesh-config.js'
 
 /** The table of docs/plan.md: published trainings, and what is predicted for them. */
 function publishedTable(): string {
