@@ -124,6 +124,16 @@ describe.skipIf(!xlaPlugin)('XlaBackend', () => {
     }
   })
 
+  it('says what a program needs that does not fit into memory', async () => {
+    // 227 TiB: more than a process can address.
+    const size = 7_900_000
+    const huge = makeProgram((y: Tensor) => np.broadcastTo(np.tanh(y), [size, size]))(np.array(1))
+    const executable = await backend.compile(huge)
+    await expect(executable.run([backend.put(hostFrom('float32', [], [1]))], undefined, 'huge')).rejects.toThrow(
+      /^huge does not fit into the device's memory: it needs 4 B of inputs, 227\.\d+ TiB of results .*RESOURCE_EXHAUSTED/,
+    )
+  })
+
   it('frees an array of the user once the runs that use it have begun', async () => {
     const engine = new Engine(backend)
     const f = jit(function triple(y: Tensor) {

@@ -39,7 +39,7 @@ export class XlaBuffer implements Buffer {
   private readonly memory: Memory
   private unusable: string | null = null
   /** The data that was read from each part, which may be a view of the memory, and may still be in use. */
-  private readonly views = new Map<PjrtBuffer, WeakRef<HostTensor['data']>>()
+  private views: Map<PjrtBuffer, WeakRef<HostTensor['data']>> | undefined
 
   constructor(
     readonly aval: Aval,
@@ -81,7 +81,7 @@ export class XlaBuffer implements Buffer {
 
   private async view(part: PjrtBuffer): Promise<HostTensor> {
     const { dtype, shape } = part.type
-    const known = this.views.get(part)?.deref()
+    const known = this.views?.get(part)?.deref()
     if (known) return { dtype, shape, data: known }
     let data: HostTensor['data']
     try {
@@ -91,6 +91,7 @@ export class XlaBuffer implements Buffer {
       throw error
     }
     owners.set(data.buffer, this)
+    this.views ??= new Map()
     this.views.set(part, new WeakRef(data))
     return { dtype, shape, data }
   }
@@ -103,7 +104,7 @@ export class XlaBuffer implements Buffer {
     if (this.unusable !== null) return
     this.unusable = why
     // A view's memory is freed when the view is collected, by the registry.
-    if ([...this.views.values()].some(view => view.deref() !== undefined)) return
+    if ([...(this.views?.values() ?? [])].some(view => view.deref() !== undefined)) return
     collected.unregister(this)
     this.memory.free()
   }

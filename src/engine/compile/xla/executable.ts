@@ -1,4 +1,5 @@
 import { check } from '../../../base/errors.js'
+import { formatBytes } from '../../../base/format.js'
 import { formatAval, sameShape } from '../../program/aval.js'
 import type { Aval } from '../../program/aval.js'
 import { sameSharding, shardShape } from '../../program/sharding.js'
@@ -9,6 +10,7 @@ import type { DeviceMemory } from './memory.js'
 import { PjrtBuffer } from './pjrt/buffer.js'
 import type { PjrtClient } from './pjrt/client.js'
 import type { PjrtExecutable } from './pjrt/executable.js'
+import { PjrtError } from './pjrt/library.js'
 
 /** The types of a program's inputs and results, and how they are laid out. */
 export interface Signature {
@@ -63,7 +65,7 @@ export class XlaExecutable implements Executable {
     const lists = Array.from({ length: partition?.numDevices ?? 1 }, (_, device) =>
       placed.map(b => b.parts[device].pointer),
     )
-    const results = this.executable.execute(lists)
+    const results = this.execute(lists, name)
     inputs.forEach((input, i) => {
       if (donated[i]) (input as XlaBuffer).dispose('was donated')
     })
@@ -78,6 +80,33 @@ export class XlaExecutable implements Executable {
     this.executable.destroy()
   }
 
+  private execute(lists: readonly (readonly bigint[])[], name = 'the program'): bigint[][] {
+    try {
+      return this.executable.execute(lists)
+    } catch (error) {
+      if (error instanceof PjrtError)
+        error.message = isOutOfMemory(error) ? this.outOfMemory(name, error) : `${name}: ${error.message}`
+      throw error
+    }
+  }
+
+  /** What a run of the program needs, beside what is taken already. */
+  private outOfMemory(name: string, { message }: PjrtError): string {
+    const need = this.executable.memory()
+    const limit = this.client.memoryOf(this.client.devices[0])?.limitBytes
+    const parts = need && [
+      `${formatBytes(need.inputs)} of inputs`,
+      `${formatBytes(Math.max(0, need.results - need.donated))} of results beside donated memory`,
+      `${formatBytes(need.intermediate)} of intermediate values`,
+    ]
+    return (
+      `${name} does not fit into the device's memory${limit === undefined ? '' : ` of ${formatBytes(limit)}`}: ` +
+      (parts ? `it needs ${parts.join(', ')}, and ` : '') +
+      `all arrays take ${formatBytes(this.memory.bytes)} now. Use fewer rows or a larger mesh, or raise ` +
+      `memoryFraction. (${message.split('\n')[0]})`
+    )
+  }
+
   /** XLA itself checks only the number of bytes. */
   private checkTypes(inputs: readonly Buffer[]): void {
     const { inputs: types } = this.signature
@@ -90,6 +119,9 @@ export class XlaExecutable implements Executable {
     )
   }
 }
+
+/** On a GPU an allocation fails at the call, or later, when the result is read: see `XlaBuffer`. */
+const isOutOfMemory = (error: PjrtError): boolean => error.code === 'RESOURCE_EXHAUSTED'
 
 function isLaidOut({ sharding }: XlaBuffer, wanted: NamedSharding | undefined): boolean {
   if (!sharding || !wanted) return sharding === wanted

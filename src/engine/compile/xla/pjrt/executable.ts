@@ -1,3 +1,4 @@
+import { PjrtError } from './library.js'
 import type { PjrtPlatform, Pointer } from './library.js'
 import { structs } from './table.js'
 
@@ -62,6 +63,26 @@ export class PjrtExecutable {
       inputAddresses: addresses(made.inputs),
       outputAddresses: addresses(made.outputs),
     })
+  }
+
+  /** The bytes on each device that a run takes; undefined if the plugin does not tell. */
+  memory(): { inputs: number; results: number; donated: number; intermediate: number } | undefined {
+    const { library } = this.platform
+    const executable = this.unloaded()
+    try {
+      const out = library.call('Executable_GetCompiledMemoryStats', { executable })
+      return {
+        inputs: out('argument_size_in_bytes'),
+        results: out('output_size_in_bytes'),
+        donated: out('alias_size_in_bytes'),
+        intermediate: out('temp_size_in_bytes'),
+      }
+    } catch (error) {
+      if (error instanceof PjrtError) return undefined
+      throw error
+    } finally {
+      library.call('Executable_Destroy', { executable })
+    }
   }
 
   /** The executable as bytes, which the same version of the plugin loads without compiling. */
