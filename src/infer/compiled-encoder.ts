@@ -43,18 +43,21 @@ function together(options: ForwardOptions): CompiledEncoder {
     part: PartInputs,
     state: PartState,
     range: Tensor,
+    finished: Tensor,
   ) {
-    return encodePart(params, part, state, range, options)
+    return encodePart(params, part, state, range, finished, options)
   }, encodeTypes(config))
   const last = config.numEncoderLayers + 1
   const sparseStages = stackLayers(config, 'encoder').flatMap(({ sparse }, i) => (sparse ? i + 1 : []))
   return {
     run: (params, part, state, { first, end }) => {
-      const output = encode(params, part, state, fromHost(hostFrom('int32', [2], [first, end])))
+      const length = end > last ? part.ids.shape[1] : 0
+      const positions = Array.from({ length }, (_, i) => i)
+      const output = encode(params, part, state, ints([first, end]), ints(positions))
       return {
         state: output.state,
         experts: output.experts.filter((_, i) => first <= sparseStages[i] && sparseStages[i] < end),
-        memory: end > last ? output.memory : [],
+        memory: length > 0 ? output.memory : [],
       }
     },
     prepare: async function* (params) {
@@ -62,6 +65,8 @@ function together(options: ForwardOptions): CompiledEncoder {
     },
   }
 }
+
+const ints = (values: readonly number[]): Tensor => fromHost(hostFrom('int32', [values.length], values))
 
 /** A program for each stage. */
 function stageByStage(options: ForwardOptions): CompiledEncoder {

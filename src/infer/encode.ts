@@ -108,14 +108,16 @@ export function stagesOf(
 
 /**
  * Runs the stages from number `range[0]` up to, but not including, `range[1]` on a part; `range` [2] is int32. They
- * start from `given`, unless stage 0 is among them. The experts and the memory of stages that do not run are zeros.
- * (One program of all stages has one copy of the weights, for whole inputs and for parts.)
+ * start from `given`, unless stage 0 is among them. The experts of layers that do not run are zeros. The last stage
+ * runs for the positions `finished` [finished] of the part, int32, which may be none: other runs make no memory. (One
+ * program of all stages has one copy of the weights, for whole inputs and for parts.)
  */
 export function encodePart(
   params: ModelParams,
   part: PartInputs,
   given: PartState,
   range: Tensor,
+  finished: Tensor,
   options: ForwardOptions,
 ): PartOutput & { memory: LayerMemory } {
   const { start, layers, finish } = stagesOf(params, part, options)
@@ -136,8 +138,7 @@ export function encodePart(
     state = output.state
     experts.push(...output.experts)
   })
-  const finished = (): LayerMemory => finish(state.x)
-  return { state, experts, memory: lax.cond(runs(layers.length + 1), finished, zerosOf(finished)) }
+  return { state, experts, memory: finish(np.take(state.x, finished, 1)) }
 }
 
 /** A function that returns what `f` does, with zeros in place of all numbers. */

@@ -27,8 +27,9 @@ export const maskBias = (mask: Tensor): Tensor => np.where(mask, 0, HIDDEN_BIAS)
 
 /** Projects x [batch, length, dModel] and separates the heads. */
 function projectHeads(params: DenseParams, x: Tensor, numHeads: number): Tensor {
-  const [batch, length] = x.shape
-  return np.transpose(np.reshape(dense(params, x), [batch, length, numHeads, -1]), [0, 2, 1, 3]) // [batch, heads, length, headDim]
+  const projected = dense(params, x) // [batch, length, heads * headDim]
+  const [batch, length, width] = projected.shape
+  return np.transpose(np.reshape(projected, [batch, length, numHeads, width / numHeads]), [0, 2, 1, 3]) // [batch, heads, length, headDim]
 }
 
 export const keysAndValues = (params: AttentionParams, x: Tensor, numHeads: number): KeysAndValues => ({
