@@ -88,11 +88,12 @@ async function runPart({ name, seconds, run }: Part): Promise<void> {
 }
 
 /** The figures of a part in one line; lists are left out. */
-const summary = (figures: Record<string, unknown>): string =>
-  Object.entries(figures)
+function summary(figures: Record<string, unknown>): string {
+  return Object.entries(figures)
     .filter(([, value]) => typeof value !== 'object')
     .map(([key, value]) => `${key} ${typeof value === 'number' ? Number(value.toPrecision(4)) : String(value)}`)
     .join(', ')
+}
 
 function machine(): object {
   const [name, driver, memory] = output('nvidia-smi', [
@@ -116,8 +117,9 @@ function machine(): object {
 }
 
 /** What a program prints; nothing if it fails or does not exist. */
-const output = (command: string, args: readonly string[]): string =>
-  spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 }).stdout?.trim() ?? ''
+function output(command: string, args: readonly string[]): string {
+  return spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 }).stdout?.trim() ?? ''
+}
 
 async function doctor(figures: Record<string, unknown>, signal: AbortSignal): Promise<void> {
   const lines: string[] = []
