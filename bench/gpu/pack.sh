@@ -31,5 +31,5 @@ find "$onnxruntime" -type f ! -path '*/linux/x64/libonnxruntime.so.1' ! -path '*
 find "$app" -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.md' -o -name '*.tsbuildinfo' \) -delete
 rm -rf "$app/node_modules/onnxruntime-web" "$app/bench/peers/.venv" "$app/bench/peers/__pycache__"
 
-tar -C "$stage" -c node app | xz -T2 -6 >"$out/bundle.tar.xz"
+tar -C "$stage" -c node app | xz -T2 -3 >"$out/bundle.tar.xz"
 ls -l "$out/bundle.tar.xz" | awk '{ printf "bench/gpu/dist/bundle.tar.xz: %.1f MB\n", $5 / 1e6 }'
