@@ -13,10 +13,10 @@ mkdir -p "$app" "$out"
 
 npm run --silent build
 npx tsc -p bench/tsconfig.json
-npx esbuild bench/gpu/conformance.ts --bundle --platform=node --format=esm --log-level=warning --packages=external \
+npx esbuild bench/gpu/conformance.ts --bundle --platform=node --format=esm --log-level=warning \
+  --external:koffi --external:onnxruntime-node --external:onnxruntime-web --external:protobufjs \
   --alias:vitest=./bench/gpu/runner.ts --alias:#pjrt=./src/engine/compile/xla/node.ts \
-  --alias:#onnx-sessions=./src/engine/compile/onnx/node.ts --alias:fast-check=./node_modules/fast-check/lib/fast-check.js \
-  --outfile=bench/dist/bench/gpu/conformance.js
+  --alias:#onnx-sessions=./src/engine/compile/onnx/node.ts --outfile=bench/dist/bench/gpu/conformance.js
 
 cp "$(node -p process.execPath)" "$stage/node"
 strip "$stage/node" 2>/dev/null || true
