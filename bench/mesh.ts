@@ -71,7 +71,12 @@ async function train(shape: MeshShape): Promise<{ flopsPerSecond: number; peak: 
       process.execPath,
       [
         at('../bin/switchyard.js'),
-        ...['train', 'g2p', '--backend', 'xla', '--out', join(folder, 'run')],
+        'train',
+        'g2p',
+        '--backend',
+        'xla',
+        '--out',
+        join(folder, 'run'),
         ...(devicesIn(shape) > 1 ? ['--mesh', formatMesh(shape)] : []),
         ...given.flatMap(setting => ['--set', setting]),
       ],
