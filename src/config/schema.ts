@@ -167,6 +167,7 @@ const trainSchema = z.strictObject({
   accumulate: size.default(trainDefaults.accumulate),
   mesh: meshSchema.nullable().default(trainDefaults.mesh),
   remat: z.boolean().default(trainDefaults.remat),
+  scanLayers: z.boolean().default(trainDefaults.scanLayers),
   labelSmoothing: share.default(trainDefaults.labelSmoothing),
   zLoss: amount.nullable().default(trainDefaults.zLoss),
   averageDecay: share.nullable().default(trainDefaults.averageDecay),

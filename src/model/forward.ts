@@ -1,7 +1,7 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import { SwitchyardError } from '../base/errors.js'
 import * as np from '../engine/api/np.js'
-import { remat } from '../engine/api/remat.js'
+import type { TensorTree } from '../engine/api/tracing.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import { dense } from '../nn/dense.js'
 import { embed, projection } from '../nn/embedding.js'
@@ -11,7 +11,8 @@ import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, encoderProjections, laidOut, zeroPadding } from './layers.js'
-import type { LayerOutput } from './layers.js'
+import { runLayers } from './stack-layers.js'
+import type { LayerFunction, OwnArrays } from './stack-layers.js'
 import { specialIdsOf, stackLayers } from './config.js'
 import { meaningOf } from './meaning.js'
 import { newPass } from './pass.js'
@@ -73,11 +74,12 @@ export function encode(
   const { encoder } = params
   const masks = encoderMasks(batch, meaningOf(options), specialIdsOf(options.config).padId)
   const biases = addMask(relativeBiases, masks.selfAttention)
+  const { config } = options
   const pass = newPass('encoder', batch.encoder_input_tokens, options, noise, masks.nonPadding)
-  return runStack(params, pass, null, (x, i) => {
-    const layer = encoder[`layers_${i}`]
-    return encoderLayer(layer, x, encoderProjections(layer, x, pass), biasOfLayer(biases, i), pass)
-  })
+  const layers = ownArrays(config.numEncoderLayers, i => encoder[`layers_${i}`], biases)
+  return runStack(params, pass, null, layers, ({ params: layer, bias }, x, _, ofPass) =>
+    encoderLayer(layer, x, encoderProjections(layer, x, ofPass), bias ?? biases[0], ofPass),
+  )
 }
 
 function decode(
@@ -97,54 +99,48 @@ function decode(
   )
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
   const pass = newPass('decoder', batch.decoder_input_tokens, options, noise, masks.nonPadding)
-  return runStack(params, pass, encoderOutput, (x, i, encoded) => {
-    const layer = decoder[`layers_${i}`]
-    return decoderLayer(
+  const layers = ownArrays(config.numDecoderLayers, i => decoder[`layers_${i}`], selfBiases)
+  return runStack(params, pass, encoderOutput, layers, ({ params: layer, bias }, x, encoded, ofPass) =>
+    decoderLayer(
       layer,
       x,
       {
         self: y => keysAndValues(layer.self_attention, y, config.numHeads),
         cross: keysAndValues(layer.encoder_decoder_attention, encoded, config.numHeads),
-        selfBias: biasOfLayer(selfBiases, i),
+        selfBias: bias ?? selfBiases[0],
         crossBias,
       },
-      pass,
-    )
-  })
+      ofPass,
+    ),
+  )
 }
+
+/** What each layer of a stack has of its own. `biases`: one for all layers, or one for each. */
+const ownArrays = <P>(numLayers: number, paramsOf: (layer: number) => P, biases: readonly Tensor[]): OwnArrays<P>[] =>
+  Array.from({ length: numLayers }, (_, i) => ({
+    params: paramsOf(i),
+    bias: biases.length === 1 ? null : biasOfLayer(biases, i),
+  }))
 
 /**
  * Embeds the tokens of a pass, applies its stack's layers in order, and normalizes. The layers get `memory`, the
  * encoder's output, too.
  */
-function runStack<M extends Tensor | null>(
+function runStack<P extends TensorTree, M extends Tensor | null>(
   params: ModelParams,
   pass: Pass,
   memory: M,
-  layer: (x: Tensor, index: number, memory: M) => LayerOutput,
+  layers: readonly OwnArrays<P>[],
+  layer: LayerFunction<P, M>,
 ): StackOutput {
   const { stack, tokenIds: tokens } = pass
   const { config } = pass.options
-  const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
-  const states = [
-    laidOut(
-      pass.noise.dropout(
-        embed(tokenEmbedding(params, stack), tokens, config.dModel, config.dtype),
-        pass.dropoutRate,
-        1,
-      ),
-      pass,
-    ),
-  ] // [batch, length, dModel]
-  const routers: LayerRecord[] = []
-  for (let i = 0; i < numLayers; i++) {
-    const input = states[i]
-    const run = (y: Tensor, m: M): LayerOutput => layer(y, i, m)
-    const { x, record } = (pass.options.remat ? remat(run) : run)(input, memory)
-    states.push(x)
-    if (record) routers.push({ stack, layer: i, record })
-  }
-  const output = pass.noise.dropout(stackNorm(params, states[numLayers], pass), pass.dropoutRate, 1) // [batch, length, dModel]
+  const tokensEmbedded = embed(tokenEmbedding(params, stack), tokens, config.dModel, config.dtype) // [batch, length, dModel]
+  const embedded = laidOut(pass.noise.dropout(tokensEmbedded, pass.dropoutRate, 1), pass) // [batch, length, dModel]
+  const outputs = runLayers(layers, embedded, memory, pass, layer)
+  const states = [embedded, ...outputs.map(({ x }) => x)] // [batch, length, dModel]
+  const routers = outputs.flatMap(({ record }, i) => (record ? [{ stack, layer: i, record }] : []))
+  const output = pass.noise.dropout(stackNorm(params, states[layers.length], pass), pass.dropoutRate, 1) // [batch, length, dModel]
   return { output, states, routers }
 }
 

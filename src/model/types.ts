@@ -84,6 +84,8 @@ export interface ForwardOptions {
   dropoutActive?: Tensor
   /** Whether the backward pass computes each layer's activations again instead of keeping them. Default: false. */
   remat?: boolean
+  /** Whether layers that repeat are a loop in the compiled program: see `runLayers`. Default: false. */
+  scanLayers?: boolean
   /** Lays activations out over several devices. Default: they are on one. */
   constrain?: Constrain
 }

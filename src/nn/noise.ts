@@ -13,20 +13,43 @@ export interface Noise {
   jitter(x: Tensor, amount: number): Tensor
   /** A new random key, for randomness of the caller's own; null if there is no randomness. */
   key(): Tensor | null
+  /** How many calls drew numbers so far. */
+  readonly calls: number
+  /** The same randomness from another call on: a number, or an integer scalar that a loop counts. */
+  from(call: number | Tensor): Noise
+  /** Leaves out this many calls, which were made through `from`. */
+  skip(calls: number): void
 }
 
 /** No randomness, for evaluation. */
-export const noNoise: Noise = { dropout: x => x, jitter: x => x, key: () => null }
+export const noNoise: Noise = {
+  dropout: x => x,
+  jitter: x => x,
+  key: () => null,
+  calls: 0,
+  from: () => noNoise,
+  skip: () => undefined,
+}
 
 /**
  * Randomness from a key. The n-th call folds n into the key, so equal keys give equal passes. Where `dropoutActive`, a
- * bool of shape [], is false, dropout changes nothing; jitter is not affected.
+ * bool of shape [], is false, dropout changes nothing; jitter is not affected. `first`: the number of the first call.
  */
-export function noiseFrom(key: Tensor, dropoutActive?: Tensor): Noise {
-  let uses = 0
-  const next = (): Tensor => random.foldIn(key, uses++)
+export function noiseFrom(key: Tensor, dropoutActive?: Tensor, first: number | Tensor = 0): Noise {
+  let calls = 0
+  const next = (): Tensor => {
+    const n = calls++
+    return random.foldIn(key, typeof first === 'number' ? first + n : np.add(first, n))
+  }
   return {
     key: next,
+    get calls() {
+      return calls
+    },
+    from: call => noiseFrom(key, dropoutActive, call),
+    skip(n) {
+      calls += n
+    },
     dropout(x, rate, sharedAxis) {
       if (rate === 0) return x
       const kept = random.bernoulli(

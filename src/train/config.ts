@@ -50,6 +50,12 @@ export interface TrainConfig extends TrainableConfig {
    * third more time.
    */
   remat: boolean
+  /**
+   * Whether the layers of a stack are a loop over their stacked parameters in the compiled program, so that it compiles
+   * in the time of one layer (or two, if every second one is sparse). Each step copies the parameters and gradients of
+   * the layers.
+   */
+  scanLayers: boolean
   /** The share of a target's probability that is spread over all other tokens in the loss. 0: none. */
   labelSmoothing: number
   /** Factor of the mean square of log(sum(exp(logits))) in the loss. null: that of the model's reference. */
@@ -115,6 +121,7 @@ export const trainDefaults = {
   accumulate: 1,
   mesh: null,
   remat: false,
+  scanLayers: false,
   labelSmoothing: 0,
   zLoss: null,
   averageDecay: null,

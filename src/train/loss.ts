@@ -24,14 +24,14 @@ export interface TeacherInLoss {
 }
 
 /** The settings of `TrainConfig` that change the loss. */
-export type LossSettings = Pick<TrainConfig, 'labelSmoothing' | 'zLoss' | 'remat' | 'dropoutFrom'>
+export type LossSettings = Pick<TrainConfig, 'labelSmoothing' | 'zLoss' | 'remat' | 'scanLayers' | 'dropoutFrom'>
 
 /** A model's training loss, as `makeTrainStep` takes it. `constrain`: lays activations out over several devices. */
 export const trainingLoss =
   (
     config: ModelConfig,
     router: RouterConfig,
-    { labelSmoothing, zLoss, remat, dropoutFrom = 0 }: Partial<LossSettings> = {},
+    { labelSmoothing, zLoss, remat, scanLayers, dropoutFrom = 0 }: Partial<LossSettings> = {},
     { router: customRouter, meaning }: CustomModelValues = {},
     distilled?: TeacherInLoss,
     constrain?: Constrain,
@@ -48,6 +48,7 @@ export const trainingLoss =
       zLossFactor: zLoss ?? undefined,
       remat,
       constrain,
+      scanLayers,
       distillation: distilled && distillationOf(distilled.teacher, distilled.weights, batch),
       dropoutActive: dropoutFrom === 0 ? undefined : np.greaterEqual(step, dropoutFrom),
     })

@@ -71,6 +71,7 @@ const largestDifference = (a: readonly number[], b: readonly number[]): number =
 it.each([
   ['accumulate', { accumulate: 2 }],
   ['remat', { remat: true }],
+  ['scanLayers', { scanLayers: true }],
   ['labelSmoothing', { labelSmoothing: 0.1 }],
   ['zLoss', { zLoss: 0.01 }],
   ['averageDecay', { averageDecay: 0.9 }],
@@ -229,6 +230,7 @@ describe('settings', () => {
       init: _i,
       accumulate: _a,
       remat: _r,
+      scanLayers: _s,
       labelSmoothing: _l,
       zLoss: _z,
       averageDecay: _d,

@@ -52,12 +52,11 @@ describe('sparse feed-forward layer', () => {
   it("has a dropout mask for all of an expert's slots where they are even, and one for each slot where they are ragged", () => {
     const masks: [number[], number | null][] = []
     const watching: Noise = {
+      ...noNoise,
       dropout: (x, _, sharedAxis) => {
         masks.push([[...x.shape], sharedAxis])
         return x
       },
-      jitter: x => x,
-      key: () => null,
     }
     for (const options of [dropless, { ...dropless, capacity: 5 }])
       moeLayer(params(), inputs(), null, { ...options, expertDropoutRate: 0.5 }, watching)

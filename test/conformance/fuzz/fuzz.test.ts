@@ -8,9 +8,10 @@ import type { HostTensor } from '../../../src/base/host-tensor.js'
 import { fromHost } from '../../../src/engine/api/np.js'
 import { setBackend } from '../../../src/engine/api/engine.js'
 import { Tensor } from '../../../src/engine/api/tensor.js'
-import type { Buffer } from '../../../src/engine/compile/backend.js'
+import type { Backend, Buffer } from '../../../src/engine/compile/backend.js'
 import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../../src/engine/compile/onnx/node.js'
+import { openXla } from '../../../src/engine/compile/xla/node.js'
 import { generatorLimits } from '../../../src/engine/compile/wasm/generator-code.js'
 import { interpret } from '../../../src/engine/compile/reference/interpret.js'
 import { sameAval } from '../../../src/engine/program/aval.js'
@@ -21,6 +22,7 @@ import type { Value } from '../../../src/engine/program/value.js'
 import { jvpEval } from '../../../src/engine/transform/jvp.js'
 import { vjpEval } from '../../../src/engine/transform/linearize.js'
 import { batchProgram } from '../../../src/engine/transform/vmap.js'
+import { xlaPlugin } from '../../xla-plugin.js'
 import { everyDType, isUnsigned, specialValues, tensor } from '../backend/case.js'
 import { difference } from '../backend/compare.js'
 import type { Tolerance } from '../backend/compare.js'
@@ -32,16 +34,17 @@ import type { Table } from './steps.js'
  * Random programs over primitives, functions of np, loops, branches and composites, all dtypes, empty and long shapes,
  * scalars, NaN, infinities and ties: compiled, run step by step, batched, donated and differentiated, they agree with
  * the interpreter. FUZZ_RUNS sets the number of programs (then the seed is a new one each time), FUZZ_SEED the seed; a
- * failure prints the seed and the smallest program that fails.
+ * failure prints the seed and the smallest program that fails. FUZZ_BACKEND=xla runs them on XLA.
  */
-const { FUZZ_RUNS, FUZZ_SEED } = process.env
+const { FUZZ_BACKEND, FUZZ_RUNS, FUZZ_SEED } = process.env
 const RUNS = Number(FUZZ_RUNS ?? 480)
 const SEED = Number(FUZZ_SEED ?? (FUZZ_RUNS ? Date.now() % 2 ** 31 : 10))
 
 const sessions = nodeSessions(Math.min(2, availableParallelism()))
-const backend = new OnnxBackend(sessions)
+const isXla = FUZZ_BACKEND === 'xla'
+const backend: Backend = isXla ? await openXla({ plugin: xlaPlugin, cache: false }) : new OnnxBackend(sessions)
 /** Generates random numbers in loops, however few they are. */
-const generating = new OnnxBackend(sessions, { ...generatorLimits, minElements: 1 })
+const generating = isXla ? backend : new OnnxBackend(sessions, { ...generatorLimits, minElements: 1 })
 setBackend(backend)
 
 const BATCH = 3
@@ -123,7 +126,7 @@ function compare(
   inputs: readonly HostTensor[],
 ): void {
   expected.forEach((e, i) => {
-    const wrong = difference(actual[i], e, tolerances[i])
+    const wrong = difference(actual[i], e, tolerances[i], isXla)
     if (wrong) expect.fail(`output ${i} ${wrong}\n${program}\n${inputs.map(show).join('\n')}`)
   })
 }
