@@ -17,7 +17,7 @@ import type { Batch, ModelParams } from './types.js'
 const { model: base, router: baseRouter } = preset('switch-base-8')
 const router: RouterConfig = { ...baseRouter, jitterNoise: 0.1 }
 
-/** A model with dropout, of an encoder in which every second layer is sparse, and a decoder of two dense layers. */
+/** A model with dropout, of an encoder in which every second layer is sparse, and a decoder of two unlike layers. */
 const modelOf = (numLayers: number, changes: Partial<ModelConfig> = {}): ModelConfig => ({
   ...base,
   ...smallSizes,
@@ -25,7 +25,7 @@ const modelOf = (numLayers: number, changes: Partial<ModelConfig> = {}): ModelCo
   numExperts: 4,
   numEncoderLayers: numLayers,
   encoderSparseLayers: Array.from({ length: numLayers }, (_, i) => i).filter(i => i % 2 === 1),
-  decoderSparseLayers: [],
+  decoderSparseLayers: [1],
   dropoutRate: 0.2,
   dtype: 'float32',
   ...changes,

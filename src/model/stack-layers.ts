@@ -59,17 +59,15 @@ export function runLayers<P extends TensorTree, M extends Tensor | null>(
 
 type Block<P> = (own: readonly OwnArrays<P>[], input: Tensor, pass: Pass) => LayerOutput[]
 
-/** How many layers repeat: the least number after which the shapes of all arrays are the same again. */
+/** How many layers repeat: the least number after which the shapes of all arrays are the same again; or all layers. */
 function periodOf(layers: readonly OwnArrays<TensorTree>[]): number {
   const types = layers.map(own => {
     const { leaves, def } = flatten<Tensor>(own)
     return `${treeKey(def)} ${leaves.map(a => `${a.dtype}[${a.shape}]`).join(' ')}`
   })
   const repeats = (n: number): boolean => types.every((type, i) => i < n || type === types[i - n])
-  return Math.max(
-    1,
-    types.findIndex((_, n) => n > 0 && repeats(n)),
-  )
+  const period = types.findIndex((_, n) => n > 0 && repeats(n))
+  return period < 0 ? types.length : period
 }
 
 /** How often a block calls for random numbers; null if its output has another type than its input. */

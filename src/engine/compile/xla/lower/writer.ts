@@ -20,7 +20,7 @@ class Names {
 export class BlockWriter {
   private readonly lines: string[] = []
   private readonly constants = new Map<string, Lowered>()
-  /** The operands of the operations with one result, by that result's name and the operation. */
+  /** The operands of operations, by the name of a result and the operation. */
   private readonly operandsOf = new Map<string, readonly Lowered[]>()
 
   constructor(
@@ -67,7 +67,7 @@ export class BlockWriter {
       `${defines}"${operation}"(${namesText(operands)})${properties}${bodies} : ` +
         `${typesText(operands)} -> (${results.map(typeText).join(', ')})`,
     )
-    if (values.length === 1) this.operandsOf.set(`${name} ${operation}`, operands)
+    for (const value of values) this.operandsOf.set(`${value.name} ${operation}`, operands)
     return values
   }
 

@@ -17,7 +17,16 @@ export const structureRules = {
       interior_padding: integers(interior),
     }),
   ],
-  slice: ({ block }, [x], { start, limit, strides }) => [ops.slice(block, x, start, limit, strides)],
+  // The rows of a loop's results are often used alike, as the gradients of stacked layers are. With a row's number as a
+  // constant, each use would be other code to XLA; so it is a value.
+  slice: ({ block, outs: [out] }, [x], { start, limit, strides }) => {
+    const isRow = out.shape.every((size, axis) => (axis === 0 ? size === 1 : size === x.aval.shape[axis]))
+    if (!isRow || out.shape.length === 0 || !block.operandsIfMadeBy(x, 'stablehlo.while'))
+      return [ops.slice(block, x, start, limit, strides)]
+    const [row, ...zeros] = start.map(n => block.constant(n, { dtype: 'int32', shape: [] }))
+    const hidden = ops.elementwise(block, 'optimization_barrier', row)
+    return [block.op('stablehlo.dynamic_slice', [x, hidden, ...zeros], out, { slice_sizes: integers(out.shape) })]
+  },
   rev: ({ block }, [x], { axes }) => [block.op('stablehlo.reverse', [x], x.aval, { dimensions: integers(axes) })],
   iota: ({ block }, _, { dtype, shape, axis }) => [ops.iota(block, dtype, shape, axis)],
   dynamicSlice: ({ block, outs: [out] }, inputs, { sizes }) => [
