@@ -1,4 +1,5 @@
-import type { Lowered } from '../writer.js'
+import { isFloat } from '../../../../../base/dtypes.js'
+import type { BlockWriter, Lowered } from '../writer.js'
 import * as ops from '../ops.js'
 import type { Direction } from '../ops.js'
 import type { LoweringContext, Lowerings } from './rule.js'
@@ -27,6 +28,21 @@ const comparison =
   ({ block }, [x, y]) => [ops.compare(block, direction, x, y)]
 
 const isUnsigned = (x: Lowered): boolean => x.aval.dtype.startsWith('u')
+
+/** Whether a value is a constant, or a constant that is broadcast. */
+function isConstant(block: BlockWriter, x: Lowered): boolean {
+  const [source = x] = block.operandsIfMadeBy(x, 'stablehlo.broadcast_in_dim') ?? []
+  return block.operandsIfMadeBy(source, 'stablehlo.constant') !== undefined
+}
+
+/** XLA rewrites the integer x / x as 1, also for 0 / 0, which is -1. So divisors that may be 0 are never 0 to XLA. */
+const div: Rule = (context, [x, y]) => {
+  const { block } = context
+  if (isFloat(x.aval.dtype) || isConstant(block, y)) return plain('divide')(context, [x, y])
+  const isZero = ops.compare(block, 'EQ', y, ops.like(block, y, 0))
+  const [quotient] = plain('divide')(context, [x, ops.select(block, isZero, ops.like(block, y, 1), y)])
+  return [ops.select(block, isZero, ops.elementwise(block, 'not', ops.like(block, y, 0)), quotient)]
+}
 
 /** The element-wise primitives. */
 // prettier-ignore
@@ -64,7 +80,7 @@ export const elementwiseRules = {
   add: logicalForBool('add', 'or'),
   sub: plain('subtract'),
   mul: logicalForBool('multiply', 'and'),
-  div: plain('divide'),
+  div,
   rem: plain('remainder'),
   pow: plain('power'),
   max: logicalForBool('maximum', 'or'),
