@@ -10,6 +10,7 @@ import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
 import { newWeights } from '../../src/checkpoint/weights.js'
 import { preset } from '../../src/model/presets.js'
 import { TestHub } from '../hub-server.js'
+import { xlaPlugin } from '../xla-plugin.js'
 import { CalledCli } from './called-cli.js'
 import { Cli, tiny } from './cli.js'
 import { smallSizes } from '../small-model.js'
@@ -136,6 +137,10 @@ describe('every command of the README and docs', () => {
   async function runSwitchyard(args: readonly string[]): Promise<void> {
     if (args[0] === 'serve') return serve(args)
     const { code, stderr } = await called.run(...quickly(args))
+    if (args.includes('xla') && !xlaPlugin) {
+      expect(code).toBe(1)
+      return expect(stderr).toContain('pip install')
+    }
     expect(code, stderr).toBe(0)
   }
 
