@@ -155,6 +155,8 @@ export class OnnxBackend implements Backend {
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
     const inputs = inputsOf(kept, weights)
     const spare: SpareMemory = new Map()
+    // Not in the closures below: they would keep `given` alive, and all weights with it.
+    const hasNoWeights = given.every(b => b === null)
     return {
       copied,
       at: async program => {
@@ -171,7 +173,7 @@ export class OnnxBackend implements Backend {
           // All sizes share the session.
           release: async () => undefined,
         }
-        return (given.every(b => b === null) && forFewRows(program, this.products, whole, this.sessions)) || whole
+        return (hasNoWeights && forFewRows(program, this.products, whole, this.sessions)) || whole
       },
       release: () => session.release(),
     }
