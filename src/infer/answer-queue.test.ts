@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { AnswerQueue } from './answer-queue.js'
-import type { Request, Scheduler } from './scheduler.js'
+import type { Request } from './request.js'
+import type { Scheduler } from './scheduler.js'
 import type { Search } from './search.js'
 
 const search: Search = { rows: 1, next: () => null, answers: () => [] }

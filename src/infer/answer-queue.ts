@@ -1,5 +1,6 @@
 import { AbortWatch } from './abort-watch.js'
-import type { Request, Scheduler } from './scheduler.js'
+import type { Request } from './request.js'
+import type { Scheduler } from './scheduler.js'
 import type { Search } from './search.js'
 
 export interface RequestOptions {

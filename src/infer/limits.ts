@@ -33,6 +33,12 @@ export const DEFAULT_MEMORY_BYTES = 2 ** 30
 /** No limits, for callers that bound what they ask for at once. */
 export const UNLIMITED = { maxInputTokens: Infinity, maxRows: Infinity, maxMemoryBytes: Infinity } as const
 
+/** The most tokens of a search's answers. */
+export const mostTokens = (
+  { maxNewTokens = Infinity }: Pick<Search, 'maxNewTokens'>,
+  limits: Pick<SchedulerLimits, 'maxNewTokens'>,
+): number => Math.min(maxNewTokens, limits.maxNewTokens)
+
 /** The memory that a request needs when it is answered alone. */
 export interface Needed {
   readonly sizes: MemorySizes

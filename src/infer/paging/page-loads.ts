@@ -116,7 +116,7 @@ export class PageLoads {
 
   /** An error that a user can cause fails the page. Any other one, such as too little memory, ends the fetches. */
   private fail(load: Load, error: unknown): void {
-    // After an abort, another fetch may have asked for the page anew.
+    // After an abort, another fetch may have asked for the page again, which is another load.
     if (this.loads.get(load.page) === load) this.loads.delete(load.page)
     const fetches = [...load.wantedBy]
     load.wantedBy.clear()

@@ -78,7 +78,7 @@ export class Pager {
   private readonly counts: { -readonly [K in keyof StackCounts]: StackCounts[K] }[]
   private readonly loads: PageLoads
   private readonly fetches = new Set<Fetch>()
-  /** Those of the pass that runs. */
+  /** The readers of the pass that runs; undefined if each of its fetches has one reader. */
   private readers: ExpertReaders | undefined
   private readonly stop = new AbortController()
 
@@ -190,9 +190,10 @@ export class Pager {
       }
     } finally {
       this.fetches.delete(fetch)
+      // First its loads, since a released slot starts the next one of the queue.
+      for (const load of loads) this.leave(load, wanted)
       if (given) this.release(given)
       for (const { slot } of wanted.arrived) if (slot) this.release(slot)
-      for (const load of loads) this.leave(load, wanted)
     }
   }
 

@@ -15,7 +15,7 @@ export class WantedPages {
   private readonly news = new News()
   private failure: { readonly error: unknown } | undefined
 
-  /** `readers`: those of the pass, and for each page those who want it. Default: the fetch has one reader. */
+  /** `readers`: all readers of the pass, and the readers that want each page. Default: the fetch has one reader. */
   constructor(
     private readonly readers?: {
       readonly all: ExpertReaders

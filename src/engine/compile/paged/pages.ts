@@ -19,7 +19,7 @@ export interface Pages {
    *
    * `sources`: for each index, the rows of the function's own array that want the page, such as tokens of a batch.
    * Undefined if they are not known. A page may be left out (`AbsentPage`): the results of the rows that want it are
-   * NaN then, and whoever runs the function has to know why.
+   * NaN then. The caller of the function learns the reason from the implementation of this interface.
    */
   fetch(indices: readonly number[], sources?: readonly Int32Array[]): AsyncIterable<Page | AbsentPage>
 }

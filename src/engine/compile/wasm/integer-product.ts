@@ -4,7 +4,7 @@ import { BLOCK_INPUTS, BLOCK_OUTPUTS, integerProductCode } from './integer-produ
 
 type ProductFunction = (sums: number, kernel: number, outputs: number, x: number, endOfX: number) => void
 
-/** More rows than this are multiplied faster by ONNX Runtime, which lays the kernel out anew each time. */
+/** ONNX Runtime multiplies more rows than this faster, although it copies the kernel into another layout each time. */
 export const MOST_ROWS = 4
 
 /** Where the integers of x begin in a page arena. Address 0 is left out. */
