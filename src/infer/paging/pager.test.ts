@@ -403,6 +403,11 @@ describe('a fetch that ends early', () => {
     await leave([0, 1])
     await leave([1, 0])
     expect((await indicesOf(pager.pagesOf(1), 1, [4, 5])).toSorted()).toEqual([4, 5])
+    // Pages that still wait for a slot are not read.
+    const reads = source.reads
+    await leave([0, 1, 2, 3])
+    await settle()
+    expect(source.reads).toBe(reads + 2)
   })
 
   it('by closing the pager rejects; close waits for reads and closes the source', async () => {
