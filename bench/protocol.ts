@@ -59,8 +59,9 @@ export class Contestant {
     command: string,
     args: readonly string[],
     signal?: AbortSignal,
+    env: NodeJS.ProcessEnv = {},
   ): Promise<{ contestant: Contestant; ready: Ready }> {
-    const child = spawn(command, args, { stdio: 'pipe' })
+    const child = spawn(command, args, { stdio: 'pipe', env: { ...process.env, ...env } })
     signal?.addEventListener('abort', () => child.kill('SIGKILL'))
     await Promise.race([
       once(child, 'spawn'),

@@ -59,6 +59,8 @@ export function compare({ shape, experts, gemm, contestants }: Round): Compariso
   const named = (name: string, f: (timing: Timing) => Comparison): Comparison[] =>
     name in contestants ? [f(contestants[name])] : []
   const starting = ({ ready: r }: Timing): number => r.traceSeconds + r.compileSeconds
+  const ofXla = (f: (ours: Timing, theirs: Timing) => Comparison): Comparison[] =>
+    'xla' in contestants && 'jax' in contestants ? [f(contestants.xla, contestants.jax)] : []
   return [
     ...named('jax', t => ({
       what: 'train step / JAX',
@@ -80,6 +82,20 @@ export function compare({ shape, experts, gemm, contestants }: Round): Compariso
       theirs: starting(t),
       unit: 's',
       goal: 0.15,
+    })),
+    ...ofXla((ours, theirs) => ({
+      what: 'train step on XLA / JAX',
+      ours: median(ours.stepSeconds),
+      theirs: median(theirs.stepSeconds),
+      unit: 's',
+      goal: 1,
+    })),
+    ...ofXla((ours, theirs) => ({
+      what: 'trace and compile on XLA / JAX',
+      ours: starting(ours),
+      theirs: starting(theirs),
+      unit: 's',
+      goal: 1,
     })),
     ...named('dense', t => ({
       what: 'sparse / dense, same FLOPs a token',

@@ -20,6 +20,7 @@ interface Entry {
   name: string
   command: string
   args: string[]
+  env?: NodeJS.ProcessEnv
   stepsPerTurn: number
   /** Whether the contestant is too slow to step in every turn, and steps in the last one only. */
   slow?: boolean
@@ -31,6 +32,7 @@ function entriesOf({ shape, experts }: Race, stepsPerTurn: number, without: read
     name,
     command: process.execPath,
     args: [ourselves, ...size, ...args],
+    env: { SWITCHYARD_BACKEND: 'onnx' },
     stepsPerTurn,
   })
   const peer = (name: string, file: string): Entry => ({
@@ -41,6 +43,7 @@ function entriesOf({ shape, experts }: Race, stepsPerTurn: number, without: read
   })
   const all = [
     own('switchyard'),
+    { ...own('xla'), env: { SWITCHYARD_BACKEND: 'xla' } },
     peer('jax', 'jax_train.py'),
     peer('hf', 'hf_train.py'),
     own('dropless', '--dropless'),
@@ -48,7 +51,7 @@ function entriesOf({ shape, experts }: Race, stepsPerTurn: number, without: read
     { ...own('op by op', '--op-by-op'), stepsPerTurn: 1, slow: true },
   ]
   // Of t5-small's shape there is one dense model, and no JAX.
-  const entered = shape === 't5-small' ? all.filter(({ name }) => name === 'switchyard' || name === 'hf') : all
+  const entered = shape === 't5-small' ? all.filter(({ name }) => ['switchyard', 'xla', 'hf'].includes(name)) : all
   return entered.filter(({ name }) => !without.includes(name))
 }
 
@@ -70,7 +73,13 @@ async function race({ shape, experts }: Race, turns: number, entries: readonly E
     for (const entry of entries) {
       process.stderr.write(`starting ${entry.name} (${nameOfRace({ shape, experts })})\n`)
       try {
-        const { contestant, ready } = await Contestant.start(entry.name, entry.command, entry.args)
+        const { contestant, ready } = await Contestant.start(
+          entry.name,
+          entry.command,
+          entry.args,
+          undefined,
+          entry.env,
+        )
         running.set(entry.name, contestant)
         contestants[entry.name] = { ready, stepSeconds: [], loss: NaN, peakRssBytes: ready.peakRssBytes }
         await turn(entry, false)
