@@ -169,7 +169,7 @@ describe('every program of the README and docs', () => {
       module: ts.ModuleKind.NodeNext,
       types: ['node'],
       paths: Object.fromEntries(
-        ['', '/browser', '/serve'].map(part => [
+        ['', '/browser', '/engine', '/serve'].map(part => [
           `switchyard-ml${part}`,
           [join(cli.package_, 'dist', `${part.slice(1) || 'index'}.d.ts`)],
         ]),
