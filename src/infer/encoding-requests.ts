@@ -37,6 +37,15 @@ export class EncodingRequests {
     return this.encoding?.requests ?? []
   }
 
+  /** The slices of an encoding of requests together. */
+  planOf(requests: readonly Request[]): EncodingPlan {
+    return planEncoding(
+      requests.map(({ inputs }) => inputs),
+      this.forward,
+      this.options.sliceOperations,
+    )
+  }
+
   /** Ends an encoding that no request waits for. */
   leave(): void {
     if (this.requests.every(request => this.passes.removed.has(request))) this.encoding = null
@@ -83,9 +92,7 @@ export class EncodingRequests {
     }
     for (const request of waiting) {
       const failure = readers.failureOf(request)
-      if (failure === undefined) continue
-      this.passes.fail(request, failure)
-      this.passes.removed.add(request)
+      if (failure !== undefined) this.passes.fail(request, failure)
     }
     if (encoded === null) return
     if (this.encoding === encoding) this.encoding = null
@@ -110,16 +117,12 @@ export class EncodingRequests {
       const { request } = encoding
       const ofTokens = placesOf(encoding).map(place => choices?.of(place) ?? [])
       for (const ofToken of ofTokens) counts.droppedTokens += ofToken.filter(ofLayer => ofLayer.length === 0).length
-      if (!this.passes.removed.has(request)) request.onEncoded?.(ofTokens)
+      if (this.passes.removed.has(request)) continue
+      try {
+        request.onEncoded?.(ofTokens)
+      } catch (error) {
+        this.passes.fail(request, error)
+      }
     }
-  }
-
-  /** The slices of an encoding of requests together. */
-  planOf(requests: readonly Request[]): EncodingPlan {
-    return planEncoding(
-      requests.map(({ inputs }) => inputs),
-      this.forward,
-      this.options.sliceOperations,
-    )
   }
 }

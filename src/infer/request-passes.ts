@@ -32,8 +32,10 @@ export class RequestPasses {
     return this.readers?.failureOf(request)
   }
 
-  /** Tells a request's owner of an error, unless the request was removed. */
+  /** Ends a request that has no rows with an error, unless it was removed. */
   fail(request: Request, error: unknown): void {
-    if (!this.removed.has(request)) request.onEnd(error)
+    if (this.removed.has(request)) return
+    this.remove(request)
+    request.onEnd(error)
   }
 }

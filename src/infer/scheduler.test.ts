@@ -74,15 +74,13 @@ function requests(count: number, roll: (n: number) => number): Asked[] {
   })
 }
 
-/** The answers to one request, which has a scheduler for itself. */
-async function alone(scheduler: Scheduler, { inputs, search }: Asked): Promise<readonly Answer[]> {
+/** The answers to one more request. Steps are made until it ends. */
+async function answersTo(scheduler: Scheduler, { inputs, search }: Asked): Promise<readonly Answer[]> {
   const asked = search()
-  await new Promise<void>((resolve, reject) => {
-    scheduler.add({ inputs, search: asked, onEnd: error => (error === undefined ? resolve() : reject(error as Error)) })
-    void (async () => {
-      while (!scheduler.isIdle) await scheduler.step()
-    })()
-  })
+  const ends: unknown[] = []
+  scheduler.add({ inputs, search: asked, onEnd: error => ends.push(error) })
+  while (ends.length === 0) await scheduler.step()
+  if (ends[0] !== undefined) throw ends[0]
   return asked.answers()
 }
 
@@ -92,7 +90,7 @@ describe('Scheduler', () => {
     const all = requests(24, roll)
     const single = new Scheduler(params, forward, limits)
     const expected: (readonly Answer[])[] = []
-    for (const request of all) expected.push(await alone(single, request))
+    for (const request of all) expected.push(await answersTo(single, request))
 
     const scheduler = new Scheduler(params, forward, limits)
     const answers = new Map<number, readonly Answer[]>()
@@ -166,7 +164,7 @@ describe('Scheduler', () => {
       ] as const
     ).entries()) {
       const search = (): Search => greedySearch({ maxNewTokens: maxTokens, logProbabilities: true })
-      const [expected] = await alone(single, { inputs, search })
+      const [expected] = await answersTo(single, { inputs, search })
       const [answer] = searches[i].answers()
       expect(answer).toEqual(expected)
     }
@@ -256,7 +254,7 @@ describe('Scheduler', () => {
     expect(() => add(101, 1)).toThrow('the input has 101 tokens, and at most 100 (maxInputTokens) are read')
     expect(() => add(90, 40)).toThrow('no room for an input of 90 tokens with 40 beams of at most 64 tokens: 3404928')
     expect(scheduler.isIdle).toBe(true)
-    const [{ tokens }] = await alone(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 3 }) })
+    const [{ tokens }] = await answersTo(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 3 }) })
     expect(tokens).toHaveLength(3)
   })
 
@@ -297,8 +295,8 @@ describe('Scheduler', () => {
     }
     const scheduler = new Scheduler(damaged, forward, { ...limits, maxRows: 2 })
     const good = { inputs: [7, 12, 1], search: () => greedySearch({ maxNewTokens: 6 }) }
-    const expected = await alone(scheduler, good)
-    await expect(alone(scheduler, { ...good, inputs: [39, 1] })).rejects.toThrow('not numbers (NaN) after 0 tokens')
+    const expected = await answersTo(scheduler, good)
+    await expect(answersTo(scheduler, { ...good, inputs: [39, 1] })).rejects.toThrow('not numbers (NaN) after 0 tokens')
 
     const failing: Search = {
       rows: 1,
@@ -324,7 +322,7 @@ describe('Scheduler', () => {
     scheduler.add({ inputs: [5, 1], search: failing, onEnd })
     await scheduler.step()
     // The row of both is used again, while the first request keeps the memory alive.
-    expect(await alone(scheduler, good)).toEqual(expected)
+    expect(await answersTo(scheduler, good)).toEqual(expected)
     scheduler.add({ inputs: [5, 1], search: undecided, onEnd })
     await scheduler.step()
     expect(ended.map(String)).toEqual([
@@ -332,6 +330,26 @@ describe('Scheduler', () => {
       'Error: my search',
       'Error: my search is undecided',
     ])
+  })
+
+  it('ends a request alone whose function for the experts of its input fails', async () => {
+    const scheduler = new Scheduler(params, forward, limits)
+    const good = { inputs: [7, 12, 1], search: () => greedySearch({ maxNewTokens: 6 }) }
+    const [expected] = await answersTo(scheduler, good)
+    const ended: unknown[] = []
+    // The next request is encoded together with this one.
+    scheduler.add({
+      inputs: [5, 1],
+      search: greedySearch({ maxNewTokens: 6 }),
+      onEncoded: () => {
+        throw new Error('my function')
+      },
+      onEnd: error => ended.push(error),
+    })
+    const [answer] = await answersTo(scheduler, good)
+    expect(answer.tokens).toEqual(expected.tokens)
+    expect(ended.map(String)).toEqual(['Error: my function'])
+    expect(scheduler.isIdle).toBe(true)
   })
 
   it('has a memory of the sizes in use, which grows and shrinks', async () => {
@@ -380,7 +398,7 @@ describe('Scheduler', () => {
     await Promise.all(searches.map((each, i) => queue.run([7 + i, 1], each)))
     const single = new Scheduler(params, forward, limits)
     for (const [i, each] of searches.entries())
-      expect(each.answers()).toEqual(await alone(single, { inputs: [7 + i, 1], search }))
+      expect(each.answers()).toEqual(await answersTo(single, { inputs: [7 + i, 1], search }))
   })
 
   it('clears the row of a request with NaN scores that is removed in the same step', async () => {
@@ -405,12 +423,12 @@ describe('Scheduler', () => {
     scheduler.remove(bad)
     await step
     const search = (): Search => greedySearch({ maxNewTokens: 6 })
-    expect((await alone(scheduler, { inputs: [7, 1], search }))[0].tokens).toHaveLength(6)
+    expect((await answersTo(scheduler, { inputs: [7, 1], search }))[0].tokens).toHaveLength(6)
   })
 
   it('forgets a request that is removed while its input is encoded', async () => {
     const scheduler = new Scheduler(params, forward, limits)
-    await alone(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 1 }) })
+    await answersTo(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 1 }) })
     const calls: string[] = []
     const request = {
       inputs: new Array<number>(90).fill(5),
@@ -432,7 +450,7 @@ describe('Scheduler', () => {
     const broken = { ...params, decoder: { ...params.decoder, logits_dense: undefined } } as unknown as ModelParams
     const scheduler = new Scheduler(broken, forward, limits)
     const ask = { inputs: [5, 1], search: () => greedySearch({ maxNewTokens: 2 }) }
-    await expect(alone(scheduler, ask)).rejects.toThrow('logits_dense')
-    await expect(alone(scheduler, ask)).rejects.toThrow('logits_dense')
+    await expect(answersTo(scheduler, ask)).rejects.toThrow('logits_dense')
+    await expect(answersTo(scheduler, ask)).rejects.toThrow('logits_dense')
   })
 })

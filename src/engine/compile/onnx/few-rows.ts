@@ -27,10 +27,9 @@ export function forFewRows(
 ): Executable | null {
   const { inputs, equations, outputs } = program
   const given = new Set<Atom>(inputs)
-  const [rows] = outputs[0].aval.shape
-  const isFast = rows * (sessions.threads ?? 1) <= MOST_ROWS_AND_THREADS
+  const isFast = ({ aval }: Atom): boolean => aval.shape[0] * (sessions.threads ?? 1) <= MOST_ROWS_AND_THREADS
   const isKnown = (eqn: Equation): boolean => isRelu(eqn) || isProduct(eqn, given)
-  if (equations.length === 0 || !isFast || !equations.every(isKnown) || !outputs.every(o => o instanceof Var))
+  if (equations.length === 0 || !equations.every(isKnown) || !outputs.every(o => o instanceof Var && isFast(o)))
     return null
   // Intermediate results, in the memory of the last run.
   const memory = new Map<Atom, Float32Array>(
