@@ -5,6 +5,7 @@ import { libraryVersion } from '../../base/version.js'
 import { openBackend } from '../../engine/api/open-backend.js'
 import { findPlugin, findPlugins, hasDevices, sitePackages } from '../../engine/compile/xla/find-plugin.js'
 import type { FoundPlugin } from '../../engine/compile/xla/find-plugin.js'
+import { pluginInstallation } from '../../engine/compile/xla/install-plugin.js'
 import { openXla } from '../../engine/compile/xla/node.js'
 import { loadKoffi } from '../../engine/compile/xla/pjrt/koffi.js'
 import { backendOfEnvironment } from '../shared/backend.js'
@@ -57,7 +58,7 @@ export async function doctor(json: boolean): Promise<void> {
 }
 
 async function examine(): Promise<Findings> {
-  const chosen = findPlugin()
+  const { plugin: chosen, failure } = choosePlugin()
   const found = findPlugins()
   const all = chosen && !found.some(({ path }) => path === chosen.path) ? [chosen, ...found] : found
   const plugins = all.map(plugin => ({
@@ -80,8 +81,17 @@ async function examine(): Promise<Findings> {
     }),
     koffi,
     plugins,
-    xla: chosen ? await attempt(() => tryXla(chosen)) : null,
+    xla: chosen ? await attempt(() => tryXla(chosen)) : failure === undefined ? null : { failure },
     install: installation(plugins, koffi),
+  }
+}
+
+/** The plugin that would be used, or why SWITCHYARD_PJRT_PLUGIN names none. */
+function choosePlugin(): { plugin?: FoundPlugin; failure?: string } {
+  try {
+    return { plugin: findPlugin() }
+  } catch (error) {
+    return { failure: error instanceof Error ? error.message : String(error) }
   }
 }
 
@@ -124,17 +134,10 @@ function installation(plugins: readonly Plugin[], koffi: string | null): string 
   if (koffi === null) commands.push('npm install koffi@3.3.4')
   const platform = hasDevices('cuda') ? 'cuda' : 'cpu'
   if (!plugins.some(plugin => plugin.platform === platform)) {
-    const name = platform === 'cuda' ? '"jax-cuda13-plugin[with-cuda]"' : cpuPackage()
-    // Many systems refuse packages outside of an environment; .venv is one that is looked at.
-    const pip = process.env.VIRTUAL_ENV || process.env.CONDA_PREFIX ? 'pip' : '.venv/bin/pip'
-    if (name) commands.push(...(pip === 'pip' ? [] : ['python3 -m venv .venv']), `${pip} install ${name}`)
+    const command = pluginInstallation(platform)
+    if (command !== null) commands.push(command)
   }
   return commands.length === 0 ? null : commands.join(' && ')
-}
-
-function cpuPackage(): string | undefined {
-  const system = `${process.platform} ${process.arch}`
-  return { 'linux x64': 'lammps-jax-pjrt-cpu==0.11.2', 'linux arm64': 'xla-cpu-pjrt==0.0.1' }[system]
 }
 
 function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla, install }: Findings): string {

@@ -162,7 +162,7 @@ export const inferCommand = (): Command =>
             `--greedy takes the most probable tokens, so ${others.join(', ')} would have no effect: omit it`,
           )
         const ways = Object.keys(options).flatMap(way =>
-          way === 'maxNewTokens' ? [] : [{ banned: '--ban', choices: '--choice' }[way] ?? way],
+          way === 'maxNewTokens' || way === 'backend' ? [] : [{ banned: '--ban', choices: '--choice' }[way] ?? way],
         )
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)

@@ -39,7 +39,7 @@ export function describePlan(
     ...othersLines(config, others, tried),
     'assumptions:',
     ...assumptions(config, device, best).map(line => `  - ${line}`),
-    `error: ${errorText(device)}`,
+    `accuracy: ${errorText(device)}`,
   ].join('\n')
 }
 

@@ -65,7 +65,12 @@ async function findTraining(name: string): Promise<{ config: RunConfig; note: st
   if (!(await isRunPath(name))) {
     const similar = nearest(name, [...presets.keys()])
     if (similar !== undefined) throw new ConfigError(`there is no preset or recipe ${name}; did you mean ${similar}?`)
-    return { config: await recipeNamed(name, 'plan'), note: `the settings of ${name}` }
+    try {
+      return { config: await recipeNamed(name, 'plan'), note: `the settings of ${name}` }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      throw new ConfigError(`${error.message} The presets are ${[...presets.keys()].join(', ')}.`, { cause: error })
+    }
   }
   if ((await readRunStart(name)) !== undefined)
     return { config: await configOfRun(name), note: `the settings of the run ${name}` }

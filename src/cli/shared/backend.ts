@@ -39,10 +39,22 @@ export function backendOfEnvironment(env: NodeJS.ProcessEnv = process.env): Name
 /** What computes in this process now. */
 let used: Name = names[0]
 
+/** What a command that goes on with this one's work needs, to compute with the same backend: ` --backend xla`. */
+export const sameBackend = (): string => (used === backendOfEnvironment() ? '' : ` --backend ${used}`)
+
 async function useBackend(name: Name): Promise<void> {
   if (name === used) return
   const { setBackend } = await import('../../engine/api/engine.js')
   const { openBackend } = await import('../../engine/api/open-backend.js')
-  setBackend(await openBackend(name))
+  setBackend(await openBackend(name, { onCompile: announceCompiling }))
   used = name
+}
+
+let isAnnounced = false
+
+/** Says once that XLA compiles, since nothing else happens meanwhile. */
+export function announceCompiling(): void {
+  if (!isAnnounced)
+    console.error('compiling with XLA, which takes a while for each new size; compiled programs are kept for next time')
+  isAnnounced = true
 }

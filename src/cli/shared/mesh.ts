@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { RunConfig } from '../../train/config.js'
 import { formatMesh } from '../../train/parallel/mesh-config.js'
+import { announceCompiling } from './backend.js'
 
 /** Adds `--mesh` to a command that trains: the same as `--set train.mesh=...`. */
 export const withMeshOption = (command: Command): Command =>
@@ -27,8 +28,8 @@ export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>)
   if (devices <= numDevices) return
   if (name !== 'xla')
     throw new ConfigError(
-      `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla`,
+      `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla, or train on one device with --mesh data=1`,
     )
   const { openBackend } = await import('../../engine/api/open-backend.js')
-  setBackend(await openBackend('xla', { cpuDevices: devices }))
+  setBackend(await openBackend('xla', { cpuDevices: devices, onCompile: announceCompiling }))
 }

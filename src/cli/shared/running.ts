@@ -16,6 +16,7 @@ import type { RunOrigin } from '../../train/run-origin.js'
 import type { RunEnd, Trainer } from '../../train/trainer.js'
 import { unusedSettings } from '../../train/unused-settings.js'
 import type { TrainerValues } from '../../train/values.js'
+import { sameBackend } from './backend.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { customModel, reportHeldOut } from './held-out.js'
@@ -95,7 +96,9 @@ export async function runToEnd(run: Run): Promise<void> {
     interruption.stop()
   }
   if (ended === 'interrupted') {
-    console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}`)
+    console.log(
+      `saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}${sameBackend()}`,
+    )
     throw new Exit(130)
   }
   if (ended === 'stopped')

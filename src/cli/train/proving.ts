@@ -8,6 +8,7 @@ import type { TrainerValues } from '../../train/values.js'
 import { Exit } from '../shared/exit.js'
 import { findFolder } from '../shared/find-folder.js'
 import { onInterrupt } from '../shared/interrupt.js'
+import { openDevices } from '../shared/mesh.js'
 import { showProgress } from '../shared/progress.js'
 import { valuesOfRun } from '../shared/run-values.js'
 
@@ -18,7 +19,8 @@ const shown = 10
 export async function prove(path: string): Promise<void> {
   const run = await findFolder(path)
   const parse = (config: unknown): RunConfig => parseRunConfig(config, `the configuration in ${run}`)
-  const values = await valuesOf(run, parse)
+  const { config, values } = await contentsOf(run, parse)
+  await openDevices(config)
   const interruption = onInterrupt(() => console.log('\nstopping'))
   let progress: ReturnType<typeof showProgress> | undefined
   try {
@@ -56,9 +58,16 @@ export async function prove(path: string): Promise<void> {
   }
 }
 
-/** The run's task and custom values. The hooks of `switchyard.config.ts` are left out: nothing new is trained. */
-async function valuesOf(run: string, parse: (config: unknown) => RunConfig): Promise<TrainerValues> {
+/**
+ * The run's configuration, task and custom values. The hooks of `switchyard.config.ts` are left out: nothing new is
+ * trained.
+ */
+async function contentsOf(
+  run: string,
+  parse: (config: unknown) => RunConfig,
+): Promise<{ config: RunConfig; values: TrainerValues }> {
   const checkpoint = await openCheckpoint(run)
   await checkpoint.close()
-  return (await valuesOfRun(parse(checkpoint.config), readCodec(checkpoint.task))).values
+  const config = parse(checkpoint.config)
+  return { config, values: (await valuesOfRun(config, readCodec(checkpoint.task))).values }
 }

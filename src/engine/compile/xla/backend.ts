@@ -31,6 +31,8 @@ export interface XlaServices {
   readonly collectGarbage: () => void
   /** Where compiled programs are kept between processes. */
   readonly cache?: CompileCache
+  /** Called before each compilation. */
+  readonly onCompile?: () => void
   /** Flags of XLA for all programs. */
   readonly flags?: CompileOptions['flags']
 }
@@ -131,9 +133,10 @@ export class XlaBackend implements Backend {
   /** The executable from the cache, or compiled now. */
   private async load(text: string, options: CompileOptions): Promise<PjrtExecutable> {
     const { client } = this
-    const { cache } = this.services
-    if (!cache) return client.compile(text, options)
-    return cache.load(client, text, options)
+    const { cache, onCompile } = this.services
+    if (cache) return cache.load(client, text, options, onCompile)
+    onCompile?.()
+    return client.compile(text, options)
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {

@@ -23,8 +23,13 @@ export class CompileCache {
     private readonly maxBytes = MAX_BYTES,
   ) {}
 
-  /** The executable of a StableHLO text: from the cache, or compiled and added to it. */
-  async load(client: PjrtClient, text: string, options: CompileOptions): Promise<PjrtExecutable> {
+  /** The executable of a StableHLO text: from the cache, or compiled, after `onCompile`, and added to it. */
+  async load(
+    client: PjrtClient,
+    text: string,
+    options: CompileOptions,
+    onCompile?: () => void,
+  ): Promise<PjrtExecutable> {
     const name = this.nameOf(client, text, options)
     const path = join(this.folder, name)
     const bytes = await readEntry(path)
@@ -35,6 +40,7 @@ export class CompileCache {
         // XLA refuses it, whatever the reason: it is compiled again, and replaced.
       }
     }
+    onCompile?.()
     const executable = await client.compile(text, options)
     await this.add(name, executable)
     return executable

@@ -5,14 +5,20 @@ import { PjrtError } from './pjrt/library.js'
 import type { PjrtLibrary } from './pjrt/library.js'
 import type { NamedValue } from './pjrt/named-values.js'
 
+/** A processor is divided into devices for tests and trials. Each has threads of its own, and XLA checks no bound. */
+const MAX_CPU_DEVICES = 256
+
 /**
  * Makes a plugin's client. Plugins take different options and refuse those of others, and only this tells the plugin
  * for processors from one for GPUs before there is a client.
  */
 export async function createClient(library: PjrtLibrary, options: XlaOptions): Promise<PjrtClient> {
   const ofGpu = gpuOptions(options)
+  const { cpuDevices = 1 } = options
+  if (!(Number.isInteger(cpuDevices) && cpuDevices >= 1 && cpuDevices <= MAX_CPU_DEVICES))
+    throw new ConfigError(`cpuDevices is ${cpuDevices}: it must be a whole number from 1 to ${MAX_CPU_DEVICES}`)
   try {
-    return await PjrtClient.create(library, { cpu_device_count: options.cpuDevices ?? 1 })
+    return await PjrtClient.create(library, { cpu_device_count: cpuDevices })
   } catch (error) {
     if (!(error instanceof PjrtError && error.message.includes('Unexpected option name'))) throw error
     return PjrtClient.create(library, ofGpu)

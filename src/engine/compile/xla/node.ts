@@ -8,6 +8,7 @@ import { createClient } from './client-options.js'
 import { cudaDataFolder, cudaLibraries } from './cuda.js'
 import { findPlugin, pluginAt } from './find-plugin.js'
 import type { FoundPlugin } from './find-plugin.js'
+import { pluginInstallation } from './install-plugin.js'
 import type { XlaOptions } from './options.js'
 import type { CompileOptions } from './pjrt/compile-options.js'
 import { PjrtLibrary } from './pjrt/library.js'
@@ -15,17 +16,20 @@ import { PjrtLibrary } from './pjrt/library.js'
 /** Makes the backend that compiles with XLA: package.json maps `#pjrt` to this module in Node. */
 export async function openXla(options: XlaOptions = {}): Promise<XlaBackend> {
   const plugin = options.plugin === undefined ? findPlugin(options.platform) : pluginAt(options.plugin, 'plugin')
-  if (plugin === undefined)
+  if (plugin === undefined) {
+    const install = pluginInstallation(options.platform ?? 'cpu')
     throw new SwitchyardError(
-      'the backend xla needs a PJRT plugin, and none was found. Install one (pip install lammps-jax-pjrt-cpu), or set ' +
-        'SWITCHYARD_PJRT_PLUGIN to the path of one; switchyard doctor says where it looks',
+      `the backend xla needs a PJRT plugin${options.platform === undefined ? '' : ` for ${options.platform}`}, and none was found. ` +
+        (install ? `Install one (${install}), or set` : 'Set') +
+        ' SWITCHYARD_PJRT_PLUGIN to the path of one; switchyard doctor says where it looks',
     )
+  }
   const before = plugin.platform === 'cuda' ? cudaLibraries(plugin.path) : []
   const library = await PjrtLibrary.load(plugin.path, { before })
   const client = await createClient(library, options)
   const folder = options.cache ?? join(cacheFolder(), 'xla')
   const cache = folder === false ? undefined : new CompileCache(folder)
-  return new XlaBackend(client, { collectGarbage, cache, flags: flagsFor(plugin) })
+  return new XlaBackend(client, { collectGarbage, cache, onCompile: options.onCompile, flags: flagsFor(plugin) })
 }
 
 /** Flags of XLA that a plugin needs. */

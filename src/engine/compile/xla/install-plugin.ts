@@ -1,0 +1,13 @@
+/** The command that installs a plugin for these devices with pip; null if there is none for this system. */
+export function pluginInstallation(platform: 'cpu' | 'cuda' | 'tpu'): string | null {
+  const system = `${process.platform} ${process.arch}`
+  const name = {
+    cpu: { 'linux x64': 'lammps-jax-pjrt-cpu==0.11.2', 'linux arm64': 'xla-cpu-pjrt==0.0.1' }[system],
+    cuda: '"jax-cuda13-plugin[with-cuda]"',
+    tpu: 'libtpu',
+  }[platform]
+  if (name === undefined) return null
+  if (process.env.VIRTUAL_ENV || process.env.CONDA_PREFIX) return `pip install ${name}`
+  // Many systems refuse packages outside of an environment; .venv is one that is looked at.
+  return `python3 -m venv .venv && .venv/bin/pip install ${name}`
+}
