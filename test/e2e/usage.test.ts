@@ -107,11 +107,11 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
   })
 })
 
-it('plan prints a mesh that fits, its assumptions and its error, or all of that as JSON', async () => {
+it('plan prints a mesh that fits, its assumptions and its accuracy, or all of that as JSON', async () => {
   const { code, stdout } = await cli.run('plan', 'switch-c-2048', '--devices', '1024')
   expect(code).toBe(0)
   expect(stdout).toMatch(
-    /^switch-c-2048: 1,571,327,875,360 parameters, on 1,024 h100\n.*\nbest mesh: expert=512,tensor=2\n.*\n {2}together +[\d.]+ GiB\n.*\na step: \d+ ms .*\nassumptions:\n.*\nerror: .*\(docs\/plan.md\)\n$/s,
+    /^switch-c-2048: 1,571,327,875,360 parameters, on 1,024 h100\n.*\nbest mesh: expert=512,tensor=2\n.*\n {2}together +[\d.]+ GiB\n.*\na step: \d+ ms .*\nassumptions:\n.*\naccuracy: .*\(docs\/plan.md\)\n$/s,
   )
   const json = await cli.run('plan', 'g2p', '--devices', '4', '--memory', '1GB', '--interconnect', '1GB/s', '--json')
   expect(JSON.parse(json.stdout)).toMatchObject({
