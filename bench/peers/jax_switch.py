@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from common import random_tokens, serve
+from jax_step import CompiledStep
 from jax_train import position_buckets
 
 BUCKETS = 32
@@ -219,20 +220,8 @@ def main():
     )
     del p
 
-    start = time.perf_counter()
-    lowered = jax.jit(train_step, donate_argnums=0).lower(state, source, target)
-    traced = time.perf_counter()
-    compiled = lowered.compile()
-    done = time.perf_counter()
-
-    def step(count):
-        nonlocal state
-        seconds = []
-        for _ in range(count):
-            begin = time.perf_counter()
-            state, loss = jax.block_until_ready(compiled(state, source, target))
-            seconds.append(time.perf_counter() - begin)
-        return {"stepSeconds": seconds, "loss": float(loss)}
+    step = CompiledStep(train_step, state, source, target)
+    del state
 
     def gemm(count):
         """The fastest of some large bfloat16 products."""
@@ -251,11 +240,10 @@ def main():
     ready = {
         "name": "jax",
         "backend": f"jax {jax.__version__} on {device.platform} ({device.device_kind})",
-        "traceSeconds": traced - start,
-        "compileSeconds": done - traced,
+        **step.seconds,
         "parameters": parameters,
     }
-    serve(ready, {"step": step, "gemm": gemm})
+    serve(ready, {"step": step.run, "gemm": gemm})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The benchmark model hand-written in JAX: the whole training step is one compiled program."""
 
 import math
-import time
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from common import (
     CAPACITY_FACTOR, D_FF, D_HEAD, D_MODEL, HEADS, LAYERS, LEARNING_RATE, VOCAB,
     parse_arguments, serve, training_batch,
 )  # fmt: skip
+from jax_step import CompiledStep
 
 BUCKETS, MAX_DISTANCE = 32, 128
 BALANCE_COEFFICIENT = 0.01
@@ -165,28 +165,15 @@ def main():
     source, target = (jnp.asarray(tokens, jnp.int32) for tokens in training_batch())
     del p
 
-    start = time.perf_counter()
-    lowered = jax.jit(train_step, donate_argnums=0).lower(state, source, target)
-    traced = time.perf_counter()
-    compiled = lowered.compile()
-    done = time.perf_counter()
-
-    def step(count):
-        nonlocal state
-        seconds = []
-        for _ in range(count):
-            begin = time.perf_counter()
-            state, loss = jax.block_until_ready(compiled(state, source, target))
-            seconds.append(time.perf_counter() - begin)
-        return {"stepSeconds": seconds, "loss": float(loss)}
+    step = CompiledStep(train_step, state, source, target)
+    del state
 
     ready = {
         "name": "jax",
-        "traceSeconds": traced - start,
-        "compileSeconds": done - traced,
+        **step.seconds,
         "parameters": parameters,
     }
-    serve(ready, {"step": step})
+    serve(ready, {"step": step.run})
 
 
 if __name__ == "__main__":

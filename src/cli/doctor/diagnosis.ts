@@ -58,7 +58,7 @@ export async function doctor(json: boolean): Promise<void> {
 }
 
 async function examine(): Promise<Findings> {
-  const { plugin: chosen, failure } = choosePlugin()
+  const { plugin: chosen, ...failed } = choosePlugin()
   const found = findPlugins()
   const all = chosen && !found.some(({ path }) => path === chosen.path) ? [chosen, ...found] : found
   const plugins = all.map(plugin => ({
@@ -81,17 +81,17 @@ async function examine(): Promise<Findings> {
     }),
     koffi,
     plugins,
-    xla: chosen ? await attempt(() => tryXla(chosen)) : failure === undefined ? null : { failure },
+    xla: chosen ? await attempt(() => tryXla(chosen)) : 'failure' in failed ? failed : null,
     install: installation(plugins, koffi),
   }
 }
 
 /** The plugin that would be used, or why SWITCHYARD_PJRT_PLUGIN names none. */
-function choosePlugin(): { plugin?: FoundPlugin; failure?: string } {
+function choosePlugin(): { plugin?: FoundPlugin } | { plugin?: undefined; failure: string } {
   try {
     return { plugin: findPlugin() }
   } catch (error) {
-    return { failure: error instanceof Error ? error.message : String(error) }
+    return failed(error)
   }
 }
 
@@ -124,9 +124,13 @@ async function attempt(body: () => Promise<Tried>): Promise<Tried> {
   try {
     return await body()
   } catch (error) {
-    return { failure: error instanceof Error ? error.message : String(error) }
+    return failed(error)
   }
 }
+
+const failed = (error: unknown): { failure: string } => ({
+  failure: error instanceof Error ? error.message : String(error),
+})
 
 /** The command that installs what XLA misses here; null if it misses nothing, or there is nothing for this system. */
 function installation(plugins: readonly Plugin[], koffi: string | null): string | null {

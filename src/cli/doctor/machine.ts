@@ -26,17 +26,15 @@ export function inspectMachine(): Machine {
     processors: availableParallelism(),
     features: [...new Set(flags.split(/\s+/))].filter(flag => notable.test(flag)),
     memoryBytes: totalmem(),
-    freeMemoryBytes: Number(/^MemAvailable:\s*(\d+) kB/m.exec(memInfo())?.[1] ?? NaN) * 1024 || freemem(),
+    // On Linux this counts the file cache that can be given up.
+    freeMemoryBytes: freemem(),
   }
 }
 
-const cpuInfo = (): string => readOrNothing('/proc/cpuinfo')
-const memInfo = (): string => readOrNothing('/proc/meminfo')
-
-/** Only Linux has these files. */
-function readOrNothing(path: string): string {
+/** What Linux says about the processor; other systems do not have this file. */
+function cpuInfo(): string {
   try {
-    return readFileSync(path, 'latin1')
+    return readFileSync('/proc/cpuinfo', 'latin1')
   } catch {
     return ''
   }

@@ -16,6 +16,7 @@ import type { RunConfig } from '../../train/config.js'
 import { peakFlopsPerSecond } from '../../train/machine-peak.js'
 import { readRunStart } from '../../train/run-start.js'
 import { configOfRun, isRunPath, recipeNamed } from '../shared/find-config.js'
+import { findUserValues } from '../shared/user-config.js'
 import { describePlan } from './description.js'
 
 export interface PlanOptions extends DeviceOverrides {
@@ -68,7 +69,8 @@ async function findTraining(name: string): Promise<{ config: RunConfig; note: st
     try {
       return { config: await recipeNamed(name, 'plan'), note: `the settings of ${name}` }
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
+      // The error of a recipe that exists is about its settings.
+      if (!(error instanceof ConfigError) || (await findUserValues()).runNames.includes(name)) throw error
       throw new ConfigError(`${error.message} The presets are ${[...presets.keys()].join(', ')}.`, { cause: error })
     }
   }

@@ -4,7 +4,7 @@ import { Concrete } from '../compile/engine.js'
 import type { Aval } from '../program/aval.js'
 import { Program, Var } from '../program/program.js'
 import * as ops from '../program/ops.js'
-import { NamedSharding, shardShape } from '../program/sharding.js'
+import { NamedSharding, sameMesh, shardShape } from '../program/sharding.js'
 import type { Partition } from '../program/sharding.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
@@ -96,7 +96,7 @@ export function partitionFor(
   const given = [...inputs, ...outputs].filter(s => s !== null)
   if (given.length === 0) return null
   const [{ mesh }] = given
-  const other = given.find(s => String(s.mesh) !== String(mesh))
+  const other = given.find(s => !sameMesh(s.mesh, mesh))
   check(other === undefined, () => `jit: one function runs on one mesh, not on ${mesh} and ${other!.mesh}`)
   return { mesh, inputs: inputs.map(s => s?.spec ?? null), outputs: outputs.map(s => s?.spec ?? null) }
 }

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { hostFrom, sizeOf } from '../../base/host-tensor.js'
 import { Mesh, NamedSharding, P } from '../program/sharding.js'
 import { jit } from './jit.js'
 import * as lax from './lax.js'
@@ -9,23 +8,13 @@ import { devicePut, withShardingConstraint } from './mesh.js'
 import * as np from './np.js'
 import { shardMap } from './shard-map.js'
 import type { SpecTree } from './shard-map.js'
-import { fromHost } from './tensor.js'
 import type { Tensor } from './tensor.js'
 import { grad, jvp, valueAndGrad } from './transforms.js'
 import { vmap } from './vmap.js'
+import { variedArray as array } from '../../../test/varied-array.js'
 
 const mesh = new Mesh({ data: 2, expert: 2 })
 const both = ['data', 'expert']
-
-/** Values that differ from element to element, the same as in the reference. */
-const array = (shape: readonly number[], seed: number): Tensor =>
-  fromHost(
-    hostFrom(
-      'float32',
-      shape,
-      Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * 1.3 + seed)),
-    ),
-  )
 
 interface Case {
   f: (...args: Tensor[]) => Tensor | Tensor[]

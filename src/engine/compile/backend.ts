@@ -111,15 +111,6 @@ export interface Backend {
    */
   put(tensor: HostTensor, sharding?: NamedSharding): Buffer
   /**
-   * Makes a buffer on a mesh from its parts: `read` gives the part that begins at `start`, and is called once for each
-   * different part. Backends with several devices have it.
-   */
-  putShards?(
-    type: Aval,
-    sharding: NamedSharding,
-    read: (start: readonly number[], shape: readonly number[]) => Promise<HostTensor>,
-  ): Promise<Buffer>
-  /**
    * Makes a buffer of a tensor in a file. A backend without it gets the data from `put`. The file must stay as it is
    * until the buffer is read, or a function is compiled with it.
    */

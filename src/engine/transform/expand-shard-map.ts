@@ -1,8 +1,7 @@
-import { sizeOf } from '../../base/host-tensor.js'
 import * as ops from '../program/ops.js'
 import { is, Program, Var } from '../program/program.js'
 import type { Equation, ShardMapParams } from '../program/program.js'
-import { NamedSharding, wholeShape } from '../program/sharding.js'
+import { NamedSharding, shardShape, wholeShape } from '../program/sharding.js'
 import type { Mesh, PartitionSpec } from '../program/sharding.js'
 import { mapSubprograms } from '../program/subprograms.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
@@ -59,8 +58,7 @@ function partAxes(
 /** From a whole array to [mesh axes that the spec names..., ...part]. */
 function toParts(x: Value, mesh: Mesh, spec: PartitionSpec): Value {
   const { shape, perm } = partAxes(mesh, spec, x.ndim)
-  const part = x.shape.map((d, dim) => d / sizeOf((spec.dims[dim] ?? []).map(a => mesh.axisSize(a))))
-  return ops.transpose(ops.reshape(x, shape(part)), perm)
+  return ops.transpose(ops.reshape(x, shape(shardShape(x.shape, new NamedSharding(mesh, spec)))), perm)
 }
 
 /** The inverse of `toParts`. */

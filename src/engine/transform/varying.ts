@@ -1,6 +1,5 @@
 import { is, Var } from '../program/program.js'
 import type { Atom, Equation, Program } from '../program/program.js'
-import { subprograms } from '../program/subprograms.js'
 import { scanParts } from './masks.js'
 
 /** The mesh axes along which a value differs from device to device. Along all other axes every device has the same. */
@@ -46,7 +45,7 @@ function outputsOf(eqn: Equation, inputs: readonly Varying[]): readonly Varying[
     return eqn.outputs.map((_, i) => union([inputs[0], ...branches.map(b => b[i])]))
   }
   // A shardMap within the body is over another mesh, whose devices all get what this device has.
-  return eqn.outputs.map(() => (subprograms(eqn).length === 0 ? all : union(inputs)))
+  return eqn.outputs.map(() => all)
 }
 
 /** Repeats the step of a loop until the carry varies along no more axes. `step`: carry -> carry, then other outputs. */

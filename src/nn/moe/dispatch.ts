@@ -16,6 +16,7 @@ export type Slots = {
   slotsOfExpert: Tensor | number // [experts], int32
 }
 
+type Order = Pick<Slots, 'slotOfChoice' | 'choiceOfSlot'>
 type Choices = Pick<Assignment, 'expert' | 'position' | 'kept'>
 
 /**
@@ -55,7 +56,7 @@ export function raggedSlots({ expert, kept }: Pick<Choices, 'expert' | 'kept'>, 
 }
 
 /** Copies tokens [tokens, dModel] into their slots. Empty slots are 0. */
-export function dispatch(x: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor {
+export function dispatch(x: Tensor, { slotOfChoice, choiceOfSlot }: Order): Tensor {
   const choices = slotOfChoice.shape[1]
   // The token number of an empty slot is past the last token, which gives 0.
   const tokenOfSlot = choices === 1 ? choiceOfSlot : lax.div(choiceOfSlot, choices) // [slots]
@@ -63,7 +64,7 @@ export function dispatch(x: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tens
 }
 
 /** Copies the experts' outputs [slots, dModel] back to the tokens' choices. Choices without a slot get 0. */
-export const combine = (y: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor =>
+export const combine = (y: Tensor, { slotOfChoice, choiceOfSlot }: Order): Tensor =>
   slotsToChoices(y, slotOfChoice, choiceOfSlot) // [tokens, choices, dModel]
 
 /**

@@ -26,22 +26,14 @@ export function spreadExperts(
 ): Tensor {
   const [numGroups, tokens, dModel] = x.shape
   const slotsPerExpert = Math.min(capacity, tokens)
-  const { slotOfChoice, choiceOfSlot } = vmap((e: Tensor, p: Tensor, k: Tensor) => {
+  const order = vmap((e: Tensor, p: Tensor, k: Tensor) => {
     const one = (y: Tensor): Tensor => np.expandDims(y, 0)
-    const slots = bufferSlots({ expert: one(e), position: one(p), kept: one(k) }, numExperts, capacity)
-    return { slotOfChoice: slots.slotOfChoice, choiceOfSlot: slots.choiceOfSlot }
+    const choices = { expert: one(e), position: one(p), kept: one(k) }
+    const { slotOfChoice, choiceOfSlot } = bufferSlots(choices, numExperts, capacity)
+    return { slotOfChoice, choiceOfSlot }
   })(expert, position, kept) // [groups, tokens, choices], [groups, experts * slots]
-  const slotsOf = (ofChoice: Tensor, ofSlot: Tensor) => ({
-    slotOfChoice: ofChoice,
-    choiceOfSlot: ofSlot,
-    slotsOfExpert: slotsPerExpert,
-  })
 
-  const dispatched = vmap((y: Tensor, ofChoice: Tensor, ofSlot: Tensor) => dispatch(y, slotsOf(ofChoice, ofSlot)))(
-    x,
-    slotOfChoice,
-    choiceOfSlot,
-  ) // [groups, experts * slots, dModel]
+  const dispatched = vmap(dispatch)(x, order) // [groups, experts * slots, dModel]
   const byGroup = constrain(
     np.reshape(dispatched, [numGroups, numExperts, slotsPerExpert, dModel]), // [groups, experts, slots, dModel]
     ['group', 'capacity', 'capacity', 'embed'],
@@ -59,10 +51,9 @@ export function spreadExperts(
     ['expert', 'group', 'capacity', 'embed'],
   )
   const returned = constrain(np.swapaxes(computed, 0, 1), ['group', 'capacity', 'capacity', 'embed']) // [groups, experts, slots, dModel]
-  const combined = vmap((y: Tensor, ofChoice: Tensor, ofSlot: Tensor) => combine(y, slotsOf(ofChoice, ofSlot)))(
-    np.reshape(returned, [numGroups, numExperts * slotsPerExpert, dModel]),
-    slotOfChoice,
-    choiceOfSlot,
+  const combined = vmap(combine)(
+    np.reshape(returned, [numGroups, numExperts * slotsPerExpert, dModel]), // [groups, experts * slots, dModel]
+    order,
   ) // [groups, tokens, choices, dModel]
   return np.reshape(combined, [numGroups * tokens, -1, dModel]) // [tokens, choices, dModel]
 }

@@ -1,6 +1,5 @@
 import { SwitchyardError } from '../../../base/errors.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
-import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
 import { NamedSharding, P, shardShape, shardStarts } from '../../program/sharding.js'
 import { simplify } from '../../transform/simplify.js'
@@ -84,28 +83,16 @@ export class XlaBackend implements Backend {
     const devices = this.devicesOf(sharding)
     const part = shardShape(shape, sharding)
     const starts = shardStarts(shape, sharding)
-    const parts = devices.map((device, i) => this.client.put(partAt(tensor, starts[i], part), device))
-    return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
-  }
-
-  async putShards(
-    type: Aval,
-    sharding: NamedSharding,
-    read: (start: readonly number[], shape: readonly number[]) => Promise<HostTensor>,
-  ): Promise<XlaBuffer> {
-    const devices = this.devicesOf(sharding)
-    const shape = shardShape(type.shape, sharding)
-    const starts = shardStarts(type.shape, sharding)
-    const parts = starts.map(start => start.join())
-    const buffers = new Array(devices.length)
-    // One part at a time is in the host's memory, and goes to all devices that have a copy of it.
-    for (const key of new Set(parts)) {
-      const tensor = await read(starts[parts.indexOf(key)], shape)
-      devices.forEach((device, i) => {
-        if (parts[i] === key) buffers[i] = this.client.put(tensor, device)
-      })
+    // Devices that have the same part share its copy on the host.
+    const copies = new Map<string, HostTensor>()
+    const partFrom = (start: readonly number[]): HostTensor => {
+      const key = start.join()
+      const copy = copies.get(key) ?? partAt(tensor, start, part)
+      copies.set(key, copy)
+      return copy
     }
-    return new XlaBuffer(type, buffers, this.memory, sharding)
+    const parts = devices.map((device, i) => this.client.put(partFrom(starts[i]), device))
+    return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
   }
 
   async compile(program: Program, donated: readonly boolean[] = [], partition?: Partition): Promise<Executable> {
@@ -132,11 +119,10 @@ export class XlaBackend implements Backend {
 
   /** The executable from the cache, or compiled now. */
   private async load(text: string, options: CompileOptions): Promise<PjrtExecutable> {
-    const { client } = this
     const { cache, onCompile } = this.services
-    if (cache) return cache.load(client, text, options, onCompile)
+    if (cache) return cache.load(text, options, onCompile)
     onCompile?.()
-    return client.compile(text, options)
+    return this.client.compile(text, options)
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {

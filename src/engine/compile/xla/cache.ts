@@ -18,19 +18,20 @@ const HEADER_BYTES = MAGIC.length + 32
 
 /** Compiled programs on disk: a process loads a program that an earlier process has compiled. */
 export class CompileCache {
+  private readonly identity: string
+
   constructor(
     private readonly folder: string,
+    private readonly client: PjrtClient,
     private readonly maxBytes = MAX_BYTES,
-  ) {}
+  ) {
+    this.identity = identityOf(client)
+  }
 
   /** The executable of a StableHLO text: from the cache, or compiled, after `onCompile`, and added to it. */
-  async load(
-    client: PjrtClient,
-    text: string,
-    options: CompileOptions,
-    onCompile?: () => void,
-  ): Promise<PjrtExecutable> {
-    const name = this.nameOf(client, text, options)
+  async load(text: string, options: CompileOptions, onCompile?: () => void): Promise<PjrtExecutable> {
+    const { client } = this
+    const name = this.nameOf(text, options)
     const path = join(this.folder, name)
     const bytes = await readEntry(path)
     if (bytes) {
@@ -47,9 +48,9 @@ export class CompileCache {
   }
 
   /** Everything that decides how the executable looks and whether it can run. */
-  private nameOf(client: PjrtClient, text: string, options: CompileOptions): string {
+  private nameOf(text: string, options: CompileOptions): string {
     const hash = createHash('sha256')
-    for (const part of [identityOf(client), encodeCompileOptions(options), text]) hash.update(part).update('\0')
+    for (const part of [this.identity, encodeCompileOptions(options), text]) hash.update(part).update('\0')
     return hash.digest('hex').slice(0, 32)
   }
 

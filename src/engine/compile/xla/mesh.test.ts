@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hostFrom, sizeOf } from '../../../base/host-tensor.js'
 import { jit } from '../../api/jit.js'
 import * as lax from '../../api/lax.js'
 import { devicePut, withShardingConstraint } from '../../api/mesh.js'
@@ -10,7 +9,6 @@ import { openBackend } from '../../api/open-backend.js'
 import { shardMap } from '../../api/shard-map.js'
 import type { SpecTree } from '../../api/shard-map.js'
 import * as tree from '../../api/tree.js'
-import { fromHost } from '../../api/tensor.js'
 import type { Tensor } from '../../api/tensor.js'
 import { valueAndGrad } from '../../api/transforms.js'
 import { Mesh, NamedSharding, P } from '../../program/sharding.js'
@@ -18,6 +16,7 @@ import type { SpecEntry } from '../../program/sharding.js'
 import type { Backend } from '../backend.js'
 import { referenceBackend } from '../reference/backend.js'
 import { xlaPlugin } from '../../../../test/xla-plugin.js'
+import { variedArray as array } from '../../../../test/varied-array.js'
 
 const meshes = [
   new Mesh({ data: 1 }),
@@ -25,14 +24,6 @@ const meshes = [
   new Mesh({ data: 2, expert: 2 }),
   new Mesh({ data: 2, expert: 2, tensor: 2 }),
 ]
-const array = (shape: readonly number[], seed: number): Tensor =>
-  fromHost(
-    hostFrom(
-      'float32',
-      shape,
-      Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * 1.3 + seed)),
-    ),
-  )
 
 /** A function of arrays, on one mesh: how its arguments are split. */
 interface Case {

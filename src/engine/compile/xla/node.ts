@@ -28,7 +28,7 @@ export async function openXla(options: XlaOptions = {}): Promise<XlaBackend> {
   const library = await PjrtLibrary.load(plugin.path, { before })
   const client = await createClient(library, options)
   const folder = options.cache ?? join(cacheFolder(), 'xla')
-  const cache = folder === false ? undefined : new CompileCache(folder)
+  const cache = folder === false ? undefined : new CompileCache(folder, client)
   return new XlaBackend(client, { collectGarbage, cache, onCompile: options.onCompile, flags: flagsFor(plugin) })
 }
 

@@ -16,7 +16,7 @@ import { threefry2x32 } from './rules/random.js'
 import { reduceRules } from './rules/reduce.js'
 import type { Lowering, LoweringContext } from './rules/rule.js'
 import { structureRules } from './rules/structure.js'
-import { partitionedAttributes } from './shardy.js'
+import { layoutTexts } from './shardy.js'
 import { updateOrder } from './update-order.js'
 import type { Update } from './update-order.js'
 import type { BlockWriter, Lowered } from './writer.js'
@@ -31,15 +31,23 @@ export interface LoweringOptions {
 /** A program as the text of a StableHLO module, with the function `main`. */
 export function toStableHlo(program: Program, { donated = [], partition }: LoweringOptions = {}): string {
   // XLA partitions no program for one device.
-  const isPartitioned = partition !== undefined && partition.mesh.size > 1
-  const aliases = aliasesOf(program, donated)
-  const write = writeProgram(updateOrder(program, aliases))
-  const module = new ModuleWriter(write, isPartitioned ? partition.mesh : null)
-  if (isPartitioned) {
-    const { inputs, outputs } = partitionedAttributes(program, donated, partition)
-    module.main(program, inputs, outputs)
-  } else module.main(program, aliases.map(aliasText))
+  const divided = partition && partition.mesh.size > 1 ? partition : null
+  const layouts = divided && layoutTexts(program, divided)
+  const aliases = aliasesOf(program, donated, layouts)
+  const module = new ModuleWriter(writeProgram(updateOrder(program, aliases)), divided?.mesh)
+  const ofInputs = aliases.map((alias, i) => attributesText(aliasText(alias), layouts?.inputs[i]))
+  module.main(
+    program,
+    ofInputs,
+    layouts?.outputs.map(layout => attributesText(layout)),
+  )
   return module.text
+}
+
+/** ` {a, b}`: the attributes that there are, of one input or result of `main`. */
+function attributesText(...attributes: readonly (string | undefined)[]): string {
+  const given = attributes.filter(a => a !== undefined)
+  return given.length === 0 ? '' : ` {${given.join(', ')}}`
 }
 
 /** The rule of every primitive: one that has no rule in any of the tables is a type error here. */

@@ -2,7 +2,7 @@
 import type { Aval } from '../../../program/aval.js'
 import { devicePositions, PartitionSpec } from '../../../program/sharding.js'
 import type { Mesh, MeshAxis, Partition } from '../../../program/sharding.js'
-import type { Program } from '../../../program/program.js'
+import type { Atom, Program } from '../../../program/program.js'
 
 /** The declaration of the module's mesh, which layouts refer to as `@mesh`. */
 export const meshText = ({ axes }: Mesh): string =>
@@ -26,48 +26,33 @@ export const shardingsText = (specs: readonly PartitionSpec[], types: readonly A
 export const manualAxesText = ({ axes }: Mesh): string =>
   `#sdy<manual_axes{${axes.map(a => `"${a.name}"`).join(', ')}}>`
 
-/**
- * The attributes of main's inputs and results on a mesh. A donated input gives its memory to the first result of its
- * type and layout that has none yet.
- */
-export function partitionedAttributes(
-  program: Program,
-  donated: readonly boolean[],
-  { inputs, outputs }: Partition,
-): { inputs: string[]; outputs: string[] } {
-  const specOf = (spec: PartitionSpec | null): PartitionSpec => spec ?? new PartitionSpec()
-  const ofInputs = program.inputs.map(({ aval }, i) => `sdy.sharding = ${shardingText(specOf(inputs[i]), aval)}`)
-  const ofOutputs = program.outputs.map(({ aval }, i) => `sdy.sharding = ${shardingText(specOf(outputs[i]), aval)}`)
-  const typesOut = program.outputs.map(({ aval }, i) => `${aval.dtype} ${aval.shape} ${ofOutputs[i]}`)
-  const taken = new Set<number>()
+/** The attributes with the layouts of main's inputs and results on a mesh. */
+export interface LayoutTexts {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+}
+
+/** The layouts of a program's inputs and results. null in a partition: all of the array on each device. */
+export function layoutTexts(program: Program, { inputs, outputs }: Partition): LayoutTexts {
+  const text = ({ aval }: Atom, spec: PartitionSpec | null): string =>
+    `sdy.sharding = ${shardingText(spec ?? new PartitionSpec(), aval)}`
   return {
-    inputs: program.inputs.map(({ aval }, i) => {
-      if (!donated[i]) return ` {${ofInputs[i]}}`
-      const type = `${aval.dtype} ${aval.shape} ${ofInputs[i]}`
-      const result = typesOut.findIndex((t, k) => t === type && !taken.has(k))
-      taken.add(result)
-      const memory = result < 0 ? 'jax.buffer_donor = true' : `tf.aliasing_output = ${result} : i32`
-      return ` {${memory}, ${ofInputs[i]}}`
-    }),
-    outputs: ofOutputs.map(text => ` {${text}}`),
+    inputs: program.inputs.map((v, i) => text(v, inputs[i])),
+    outputs: program.outputs.map((o, i) => text(o, outputs[i])),
   }
 }
 
 /** The groups of devices that compute together along mesh axes: in each, the devices differ along these axes only. */
 export function deviceGroups(mesh: Mesh, axes: readonly MeshAxis[]): number[][] {
   const groups = new Map<string, number[]>()
-  devicePositions(mesh).forEach((position, device) => {
-    const others = position.filter((_, i) => !axes.some(a => a.name === mesh.axes[i].name))
+  const positions = devicePositions(mesh)
+  const places = axes.map(a => mesh.axes.findIndex(m => m.name === a.name))
+  /** The number of a device along the axes, the first of which is the outermost. */
+  const numberAlong = (device: number): number => axes.reduce((n, a, i) => n * a.size + positions[device][places[i]], 0)
+  positions.forEach((position, device) => {
+    const others = position.filter((_, i) => !places.includes(i))
     const key = others.join()
     groups.set(key, [...(groups.get(key) ?? []), device])
   })
-  return [...groups.values()].map(group =>
-    group.toSorted((a, b) => numberAlong(mesh, axes, a) - numberAlong(mesh, axes, b)),
-  )
-}
-
-/** The number of a device along some axes, the first of which is the outermost. */
-function numberAlong(mesh: Mesh, axes: readonly MeshAxis[], device: number): number {
-  const position = devicePositions(mesh)[device]
-  return axes.reduce((n, a) => n * a.size + position[mesh.axes.findIndex(m => m.name === a.name)], 0)
+  return [...groups.values()].map(group => group.toSorted((a, b) => numberAlong(a) - numberAlong(b)))
 }

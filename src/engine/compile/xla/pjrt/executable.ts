@@ -21,12 +21,7 @@ export class PjrtExecutable {
     private readonly pointer: Pointer,
   ) {
     const { library } = platform
-    const executable = this.unloaded()
-    try {
-      this.numOutputs = library.call('Executable_NumOutputs', { executable })('num_outputs')
-    } finally {
-      library.call('Executable_Destroy', { executable })
-    }
+    this.numOutputs = this.asProgram(executable => library.call('Executable_NumOutputs', { executable })('num_outputs'))
     this.options = library.struct(structs.ExecuteOptions, {})
   }
 
@@ -67,45 +62,46 @@ export class PjrtExecutable {
 
   /** The bytes on each device that a run takes; undefined if the plugin does not tell. */
   memory(): { inputs: number; results: number; donated: number; intermediate: number } | undefined {
-    const { library } = this.platform
-    const executable = this.unloaded()
     try {
-      const out = library.call('Executable_GetCompiledMemoryStats', { executable })
-      return {
-        inputs: out('argument_size_in_bytes'),
-        results: out('output_size_in_bytes'),
-        donated: out('alias_size_in_bytes'),
-        intermediate: out('temp_size_in_bytes'),
-      }
+      return this.asProgram(executable => {
+        const out = this.platform.library.call('Executable_GetCompiledMemoryStats', { executable })
+        return {
+          inputs: out('argument_size_in_bytes'),
+          results: out('output_size_in_bytes'),
+          donated: out('alias_size_in_bytes'),
+          intermediate: out('temp_size_in_bytes'),
+        }
+      })
     } catch (error) {
       if (error instanceof PjrtError) return undefined
       throw error
-    } finally {
-      library.call('Executable_Destroy', { executable })
     }
   }
 
   /** The executable as bytes, which the same version of the plugin loads without compiling. */
   serialize(): Uint8Array {
     const { library } = this.platform
-    const executable = this.unloaded()
-    try {
+    return this.asProgram(executable => {
       const out = library.call('Executable_Serialize', { executable })
       const bytes = new Uint8Array(library.view(out('serialized_bytes'), out('serialized_bytes_size'))).slice()
       library.release(out('serialized_executable_deleter'), out('serialized_executable'))
       return bytes
-    } finally {
-      library.call('Executable_Destroy', { executable })
-    }
+    })
   }
 
   destroy(): void {
     this.platform.library.call('LoadedExecutable_Destroy', { executable: this.pointer })
   }
 
-  private unloaded(): Pointer {
-    return this.platform.library.call('LoadedExecutable_GetExecutable', { loaded_executable: this.pointer })(
-      'executable',
-    )
+  /** Calls `f` with the program apart from its devices, which some functions take. */
+  private asProgram<T>(f: (executable: Pointer) => T): T {
+    const { library } = this.platform
+    const loaded = library.call('LoadedExecutable_GetExecutable', { loaded_executable: this.pointer })
+    const executable = loaded('executable')
+    try {
+      return f(executable)
+    } finally {
+      library.call('Executable_Destroy', { executable })
+    }
   }
 }

@@ -68,9 +68,9 @@ export class PjrtLibrary {
   ) {}
 
   /** Loads a plugin and checks its version. A plugin stays loaded until the process ends. */
-  static async load(path: string, { environment = {}, before = [] }: LoadOptions = {}): Promise<PjrtLibrary> {
+  static async load(path: string, { before = [] }: LoadOptions = {}): Promise<PjrtLibrary> {
     const koffi = await loadKoffi()
-    setEnvironment(koffi, { TF_CPP_MIN_LOG_LEVEL: ONLY_FATAL, ...environment })
+    setVariable(koffi, 'TF_CPP_MIN_LOG_LEVEL', ONLY_FATAL)
     for (const library of before) attempt(() => koffi.load(library, { global: true }))
     let api: Pointer | null
     try {
@@ -242,8 +242,6 @@ export class PjrtLibrary {
 
 /** What happens before a plugin is loaded. */
 export interface LoadOptions {
-  /** Variables of the environment to set, unless the user has. */
-  readonly environment?: { readonly [name: string]: string }
   /** Libraries that the plugin needs. Those that cannot be loaded are left out. */
   readonly before?: readonly string[]
 }
@@ -251,10 +249,10 @@ export interface LoadOptions {
 /** XLA writes its log to the standard error. What it says of errors is in our exceptions, too. */
 const ONLY_FATAL = '3'
 
-/** Sets variables that the user has not set. In a worker, native code does not see what `process.env` is given. */
-function setEnvironment(koffi: Koffi, variables: { readonly [name: string]: string }): void {
+/** Sets a variable that the user has not set. In a worker, native code does not see what `process.env` is given. */
+function setVariable(koffi: Koffi, name: string, value: string): void {
   const setenv = koffi.load(null).func('setenv', 'int', ['str', 'str', 'int'])
-  for (const [name, value] of Object.entries(variables)) setenv(name, value, 0)
+  setenv(name, value, 0)
 }
 
 /**
