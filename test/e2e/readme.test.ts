@@ -71,7 +71,11 @@ const short = ['train.steps=4', 'train.rows=2', 'train.checkpointEvery=2', 'trai
 
 /** The same command with a tiny model, few steps or few examples, so that it ends soon. */
 function quickly(args: readonly string[]): string[] {
-  if (args[0] === 'train') return [...args, ...tiny, '--set', 'train.steps=4']
+  if (args[0] === 'train') {
+    // A mesh of 4 devices divides 4 rows.
+    const rows = args.includes('--mesh') ? ['--set', 'train.rows=4'] : []
+    return [...args, ...tiny, '--set', 'train.steps=4', ...rows]
+  }
   if (args[0] === 'finetune' || args[0] === 'distill') return [...args, ...short]
   if (args[0] === 'bench') return [...args, ...tiny, '--steps', '4', '--only', 'top-1', '--only', 'hash']
   if (args[0] === 'eval') return [...args, '--examples', '5']
