@@ -24,7 +24,7 @@ import { deviceMemory, runSpecs } from './memory.js'
 import { devicesIn, localShape, validMeshes } from './mesh-shape.js'
 import { allToAllSeconds, LATENCY, LINK_EFFICIENCY, ringSeconds } from './network.js'
 import { errorOf, planOf, publishedRuns } from './published.js'
-import { planTraining } from './search.js'
+import { planMesh, planTraining } from './search.js'
 import { slotsPerToken } from './slots.js'
 
 const one = { data: 1, expert: 1, tensor: 1 }
@@ -185,6 +185,20 @@ describe('the best mesh', () => {
     expect(plan('switch-base-8', 7)).toThrow(
       '7 devices cannot divide this training: data x expert must divide the 2,048 rows of a batch (train.rows), expert the 8 experts, and tensor the 12 heads and dFf=3,072; possible are 6 and 8 devices',
     )
+  })
+
+  it('is exactly the one that is asked for, with the settings as they are, whether it fits or not', () => {
+    const config = published('switch-base-8')
+    const mesh = { data: 2, expert: 4, tensor: 1 }
+    const roomy = planMesh(config, mesh, withOverrides(deviceNamed('h100'), { memory: 1e12 }))
+    expect(roomy).toMatchObject({ fits: true, fitting: undefined, plan: { mesh, remat: false, accumulate: 1 } })
+    const tight = planMesh(config, mesh, deviceNamed('h100'))
+    expect(tight).toEqual({ plan: roomy.plan, fits: false, fitting: expect.objectContaining({ mesh }) })
+    // The search over all meshes knows the same plan.
+    const { best, others } = planTraining(config, 8, deviceNamed('h100'))
+    expect([best, ...others]).toContainEqual(tight.fitting)
+    expect(planMesh(config, mesh, withOverrides(deviceNamed('h100'), { memory: 1e6 })).fitting).toBeUndefined()
+    expect(() => planMesh(config, { ...mesh, data: 3 }, deviceNamed('h100'))).toThrow('data x expert is 12')
   })
 
   it('is slower with slower links or processors', () => {

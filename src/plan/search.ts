@@ -1,10 +1,12 @@
 import { SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import type { RunConfig } from '../train/config.js'
+import { meshOfRun } from '../train/parallel/mesh-config.js'
 import { tokenFlops } from './computation.js'
 import type { Device } from './devices.js'
 import { runSpecs } from './memory.js'
 import { batchShards, validMeshes } from './mesh-shape.js'
+import type { MeshShape } from './mesh-shape.js'
 import { planStep } from './plan.js'
 import type { StepPlan } from './plan.js'
 
@@ -40,18 +42,47 @@ export function planTraining(config: RunConfig, devices: number, device: Device)
   return { best, others, tried: new Set(valid.map(({ mesh }) => JSON.stringify(mesh))).size }
 }
 
+/** The plan of a training on one mesh. */
+export interface MeshPlan {
+  /** With the configuration's settings, whether it fits or not. */
+  readonly plan: StepPlan
+  readonly fits: boolean
+  /** The fastest plan that fits, if the settings must change for that. Undefined if `plan` fits, or if nothing does. */
+  readonly fitting: StepPlan | undefined
+}
+
+/**
+ * Predicts a training on exactly one mesh. Throws a ConfigError if the model or the batch cannot be divided over it.
+ */
+export function planMesh(config: RunConfig, mesh: MeshShape, device: Device): MeshPlan {
+  const { train } = config
+  meshOfRun({ ...config, train: { ...train, mesh } })
+  const plans = plansOf(config, [mesh], device)
+  const plan = plans.find(p => p.remat === train.remat && p.accumulate === train.accumulate)!
+  const fits = fitsInto(plan, device)
+  return { plan, fits, fitting: fits ? undefined : fastestOfEachMesh(plans.filter(p => fitsInto(p, device)))[0] }
+}
+
+const fitsInto = (plan: StepPlan, device: Device): boolean => plan.totalBytes <= USABLE_MEMORY * device.memory
+
 function tryMeshes(config: RunConfig, devices: number, device: Device): { valid: StepPlan[]; fitting: StepPlan[] } {
+  const { model, train } = config
+  const valid = plansOf(config, validMeshes(model, train.rows / train.accumulate, devices), device)
+  return { valid, fitting: valid.filter(plan => fitsInto(plan, device)) }
+}
+
+/** The plans of meshes with the configuration's settings, with `train.remat`, and with the batch in more parts. */
+function plansOf(config: RunConfig, meshes: readonly MeshShape[], device: Device): StepPlan[] {
   const { model, router, train } = config
   const specs = runSpecs(config)
   const tokens = tokenFlops(model, router)
-  const valid = validMeshes(model, train.rows / train.accumulate, devices).flatMap(mesh =>
+  return meshes.flatMap(mesh =>
     partsOf(train.rows, train.accumulate, batchShards(mesh)).flatMap(accumulate =>
       [...new Set([train.remat, true])].map(remat =>
         planStep({ ...config, train: { ...train, accumulate, remat } }, specs, tokens, mesh, device),
       ),
     ),
   )
-  return { valid, fitting: valid.filter(plan => plan.totalBytes <= USABLE_MEMORY * device.memory) }
 }
 
 /** The numbers of parts of a batch that are tried: the configured one, doubled as long as every device has a row. */

@@ -42,6 +42,8 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['infer', 'g2p', 'word', '--backend', 'cuda'], 'Allowed choices are onnx, xla'],
     [['plan', 'switch-c-204'], 'did you mean switch-c-2048?'],
     [['plan', 'g2p', '--device', 'a101'], 'there is no kind of device "a101"; did you mean h100?'],
+    [['plan', 'g2p', '--mesh', 'date=2'], 'expected the sizes of the axes data, expert and tensor, such as data=2'],
+    [['plan', 'g2p', '--mesh', 'data=4', '--devices', '2'], '--mesh data=4 has 4 devices, and --devices is 2: leave'],
     [['plan', 'g2p', '--interconnect', '3'], 'expected bytes per second with their unit, such as 100GB/s'],
     [['finetune', 'g2p'], 'give --data with a file of your own, or --task with a task'],
     [['finetune', 'g2p', '--data', 'pairs.tsv', '--set', 'train.lora.rnk=2'], 'did you mean train.lora.rank?'],
@@ -119,6 +121,21 @@ it('plan prints a mesh that fits, its assumptions and its accuracy, or all of th
     device: { memory: 1e9, links: { kind: 'flat', bandwidth: 1e9 } },
     best: { memory: { parameters: expect.any(Number) } },
   })
+})
+
+it("plan predicts one mesh alone, and marks the configuration's", async () => {
+  const alone = await cli.run('plan', 'switch-base-8', '--mesh', 'data=2,expert=4')
+  expect(alone.stdout).toMatch(
+    /, on 8 h100\n.*\nmesh: data=2,expert=4\nit does not fit: .* It fits with --set train\.accumulate=4 \(.*\na step: /s,
+  )
+  expect(alone.stdout).not.toContain('other meshes')
+  const json = await cli.run('plan', 'g2p', '--mesh', 'data=2', '--json')
+  expect(JSON.parse(json.stdout)).toMatchObject({ devices: 2, plan: { mesh: { data: 2, expert: 1 } }, fits: true })
+  const marked = await cli.run('plan', 'g2p', '--set', 'train.mesh=data=2,expert=2')
+  expect(marked.stdout).toMatch(/, on 4 h100\n.*\nthe configuration's train\.mesh: data=2,expert=2: a step takes /s)
+  expect(marked.stdout).toMatch(/^ {2}data=2,expert=2 \(train\.mesh\) /m)
+  const best = await cli.run('plan', 'g2p', '--set', 'train.mesh=data=4')
+  expect(best.stdout).toContain("best mesh: data=4\n  it is the configuration's train.mesh\n")
 })
 
 describe('failures end with code 1', () => {

@@ -2,12 +2,14 @@ import { formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
 import { formatMesh } from '../../train/parallel/mesh-config.js'
 import type { Device, Links } from '../../plan/devices.js'
+import { devicesIn } from '../../plan/mesh-shape.js'
+import type { MeshShape } from '../../plan/mesh-shape.js'
 import { LINK_EFFICIENCY } from '../../plan/network.js'
 import { MEMORY_EFFICIENCY } from '../../plan/plan.js'
 import type { StepPlan } from '../../plan/plan.js'
 import { errorsOf } from '../../plan/published.js'
 import { USABLE_MEMORY } from '../../plan/search.js'
-import type { TrainingPlan } from '../../plan/search.js'
+import type { MeshPlan, TrainingPlan } from '../../plan/search.js'
 import type { RunConfig } from '../../train/config.js'
 
 /** So many of the other meshes are listed. */
@@ -15,33 +17,85 @@ const LISTED = 8
 /** More slots than this for each token are remarked on. */
 const MANY_SLOTS = 2
 
-/** A plan as text for people. `note` says where the settings are from. */
+/** What is planned. */
+export interface PlannedTraining {
+  readonly name: string
+  readonly config: RunConfig
+  readonly devices: number
+  readonly device: Device
+  /** Where the settings are from. */
+  readonly note: string
+}
+
+/** The best mesh, and the other ones, as text for people. `own`: the plan of the configuration's `train.mesh`. */
 export function describePlan(
-  name: string,
-  config: RunConfig,
-  devices: number,
-  device: Device,
+  training: PlannedTraining,
   { best, others, tried }: TrainingPlan,
-  note: string,
+  own: MeshPlan | undefined,
 ): string {
-  const { model, router, train } = config
+  const { config } = training
+  return [
+    ...heading(training),
+    `best mesh: ${formatMesh(best.mesh)}${settingsText(config, best)}`,
+    ...(own === undefined ? [] : [ownLine(training, own, best)]),
+    '',
+    ...planLines(training, best),
+    ...othersLines(config, others, tried, own?.plan.mesh),
+    ...reliability(training, best),
+  ].join('\n')
+}
+
+/** The plan of one mesh, as text for people. */
+export function describeMesh(training: PlannedTraining, { plan, fits, fitting }: MeshPlan): string {
+  return [
+    ...heading(training),
+    `mesh: ${formatMesh(plan.mesh)}`,
+    ...(fits ? [] : [misfit(training, plan, fitting)]),
+    '',
+    ...planLines(training, plan),
+    ...reliability(training, plan),
+  ].join('\n')
+}
+
+function heading({ name, config: { model, router, train }, devices, device, note }: PlannedTraining): string[] {
   const parameters = countParameters(declareParameters(model, router))
   return [
     `${name}: ${formatCount(parameters)} parameters, on ${formatCount(devices)} ${device.name}`,
     `a batch: ${formatCount(train.rows)} rows of ${train.inputLength} + ${train.targetLength} tokens, ${train.optimizer.kind}, ${model.dtype} (${note})`,
     '',
-    `best mesh: ${formatMesh(best.mesh)}${settingsText(config, best)}`,
-    '',
-    ...memoryLines(best, device),
-    '',
-    ...stepLines(best, train.rows),
-    '',
-    ...othersLines(config, others, tried),
-    'assumptions:',
-    ...assumptions(config, device, best).map(line => `  - ${line}`),
-    `accuracy: ${errorText(device)}`,
-  ].join('\n')
+  ]
 }
+
+/** How the mesh of the configuration compares with the best one. */
+function ownLine(training: PlannedTraining, { plan, fits, fitting }: MeshPlan, best: StepPlan): string {
+  const { config, devices } = training
+  const isBest = formatMesh(plan.mesh) === formatMesh(best.mesh)
+  if (isBest && settingsText(config, best) === '') return "  it is the configuration's train.mesh"
+  const name = `the configuration's train.mesh: ${formatMesh(plan.mesh)}`
+  const count = devicesIn(plan.mesh) === devices ? '' : `, of ${formatCount(devicesIn(plan.mesh))} devices`
+  const figures = `a step takes ${time(plan.seconds.total)} (${(plan.seconds.total / best.seconds.total).toFixed(2)} of the best mesh's)`
+  return `${name}${count}: ${fits ? `${figures} and ${formatBytes(plan.totalBytes)}` : misfit(training, plan, fitting)}`
+}
+
+/** Why a plan does not fit, and what would. */
+const misfit = ({ config, device }: PlannedTraining, plan: StepPlan, fitting: StepPlan | undefined): string =>
+  `it does not fit: a step takes ${formatBytes(plan.totalBytes)}, and may take ${formatBytes(USABLE_MEMORY * device.memory)} of a device. ` +
+  (fitting === undefined
+    ? 'Use more devices, or fewer rows (train.rows)'
+    : `It fits${settingsText(config, fitting)} (${formatBytes(fitting.totalBytes)}, ${time(fitting.seconds.total)} a step)`)
+
+const planLines = ({ config, device }: PlannedTraining, plan: StepPlan): string[] => [
+  ...memoryLines(plan, device),
+  '',
+  ...stepLines(plan, config.train.rows),
+  '',
+]
+
+const reliability = ({ config, device }: PlannedTraining, plan: StepPlan): string[] => [
+  'assumptions:',
+  ...assumptions(config, device, plan).map(line => `  - ${line}`),
+  `accuracy: ${errorText(device)}`,
+]
 
 /** The settings that a plan needs and the configuration does not have: ` with --set train.remat=true`. */
 function settingsText({ train }: RunConfig, { remat, accumulate }: StepPlan): string {
@@ -87,15 +141,22 @@ function stepLines({ seconds, communication, flops, utilization }: StepPlan, row
   ]
 }
 
-function othersLines(config: RunConfig, others: readonly StepPlan[], tried: number): string[] {
+/** The fastest of the other meshes, and the configuration's own mesh if it is among them. */
+function othersLines(
+  config: RunConfig,
+  others: readonly StepPlan[],
+  tried: number,
+  own: MeshShape | undefined,
+): string[] {
   if (others.length === 0) return []
-  const shown = others.slice(0, LISTED)
+  const isOwn = ({ mesh }: StepPlan): boolean => own !== undefined && formatMesh(mesh) === formatMesh(own)
+  const shown = others.filter((plan, i) => i < LISTED || isOwn(plan))
   return [
     `other meshes that fit (${others.length} of ${tried - 1}), the fastest first:`,
     formatTable([
       ['  mesh', 'a step', 'memory', 'settings'],
       ...shown.map(plan => [
-        `  ${formatMesh(plan.mesh)}`,
+        `  ${formatMesh(plan.mesh)}${isOwn(plan) ? ' (train.mesh)' : ''}`,
         time(plan.seconds.total),
         formatBytes(plan.totalBytes),
         settingsText(config, plan).replace(' with ', ''),

@@ -11,16 +11,22 @@ import { presets } from '../../model/presets.js'
 import { openWeights } from '../../open/open-weights.js'
 import { cpuDevice, deviceNamed, withOverrides } from '../../plan/devices.js'
 import type { Device, DeviceOverrides } from '../../plan/devices.js'
-import { planTraining } from '../../plan/search.js'
+import { devicesIn } from '../../plan/mesh-shape.js'
+import { planMesh, planTraining } from '../../plan/search.js'
 import type { RunConfig } from '../../train/config.js'
 import { peakFlopsPerSecond } from '../../train/machine-peak.js'
+import { formatMesh } from '../../train/parallel/mesh-config.js'
+import type { MeshConfig } from '../../train/parallel/mesh-config.js'
 import { readRunStart } from '../../train/run-start.js'
 import { configOfRun, isRunPath, recipeNamed } from '../shared/find-config.js'
 import { findUserValues } from '../shared/user-config.js'
-import { describePlan } from './description.js'
+import { describeMesh, describePlan } from './description.js'
+import type { PlannedTraining } from './description.js'
 
 export interface PlanOptions extends DeviceOverrides {
-  devices: number
+  /** Default: those of the mesh, or 1. */
+  devices?: number
+  mesh?: MeshConfig
   device: string
   set: string[]
   json?: boolean
@@ -30,18 +36,37 @@ export interface PlanOptions extends DeviceOverrides {
 export async function plan(name: string, options: PlanOptions): Promise<string> {
   const { config, note } = await findTraining(name)
   const changed = overrideConfig(config, options.set)
-  const device = withOverrides(await deviceOf(options), options)
-  const found = planTraining(changed, options.devices, device)
-  if (options.json) {
-    const { task: _, ...settings } = changed
-    const parameters = countParameters(declareParameters(changed.model, changed.router))
-    return JSON.stringify({ name, parameters, devices: options.devices, device, ...found, config: settings }, null, 2)
+  const { mesh: configured } = changed.train
+  const devices = deviceCount(options, configured)
+  const device = withOverrides(await deviceOf(options.device, devices), options)
+  const training = { name, config: changed, devices, device, note }
+  if (options.mesh !== undefined) {
+    const planned = planMesh(changed, options.mesh, device)
+    return options.json ? asJson(training, planned) : describeMesh(training, planned)
   }
-  return describePlan(name, changed, options.devices, device, found, note)
+  const found = planTraining(changed, devices, device)
+  const own = configured === null ? undefined : planMesh(changed, configured, device)
+  return options.json ? asJson(training, { ...found, configured: own }) : describePlan(training, found, own)
 }
 
-const deviceOf = async ({ device, devices }: PlanOptions): Promise<Device> =>
-  device === 'cpu' ? cpuDevice(devices, await peakFlopsPerSecond(), freeMemory()) : deviceNamed(device)
+/** How many devices to plan for. Throws a ConfigError if the mesh has another number of them. */
+function deviceCount({ devices, mesh }: PlanOptions, configured: MeshConfig | null): number {
+  if (mesh !== undefined && devices !== undefined && devices !== devicesIn(mesh))
+    throw new ConfigError(
+      `--mesh ${formatMesh(mesh)} has ${devicesIn(mesh)} devices, and --devices is ${devices}: leave --devices out, or change one of them`,
+    )
+  const known = mesh ?? configured
+  return devices ?? (known === null ? 1 : devicesIn(known))
+}
+
+function asJson({ name, config, devices, device }: PlannedTraining, plans: object): string {
+  const { task: _, ...settings } = config
+  const parameters = countParameters(declareParameters(config.model, config.router))
+  return JSON.stringify({ name, parameters, devices, device, ...plans, config: settings }, null, 2)
+}
+
+const deviceOf = async (name: string, devices: number): Promise<Device> =>
+  name === 'cpu' ? cpuDevice(devices, await peakFlopsPerSecond(), freeMemory()) : deviceNamed(name)
 
 /** Rows of a batch of 2^20 input tokens, with which Switch Transformers and T5 1.1 were pretrained. */
 const PUBLISHED_ROWS = 2048
