@@ -1,3 +1,5 @@
+import { defaultEngine } from '../engine/api/engine.js'
+
 /** What one step has processed. */
 export interface Work {
   readonly examples: number
@@ -7,7 +9,12 @@ export interface Work {
   readonly secondsWaited: number
 }
 
-/** Measures a run's speed over its last steps. The first step is left out, since it includes compilation. */
+const secondsWithoutCompilation = (): number => performance.now() / 1000 - defaultEngine().compiling.seconds
+
+/**
+ * Measures a run's speed over its last steps. The time in which programs are compiled does not count, in steps and in
+ * validations. The first step is left out, since it includes tracing.
+ */
 export class Pace {
   private readonly ends: (Work & { at: number })[]
   private steps = 0
@@ -17,7 +24,7 @@ export class Pace {
   private readonly validations = { seconds: 0, steps: 0 }
 
   constructor(
-    private readonly now: () => number = () => performance.now() / 1000,
+    private readonly now: () => number = secondsWithoutCompilation,
     private readonly window = 100,
   ) {
     this.ends = [{ at: now(), examples: 0, tokens: 0, secondsWaited: 0 }]
@@ -50,7 +57,7 @@ export class Pace {
     return result
   }
 
-  /** Whether a step after the first was measured. Until then, the figures include compilation. */
+  /** Whether a step after the first was measured. Until then, the figures include tracing. */
   get isMeasured(): boolean {
     return this.steps > 1
   }

@@ -1,8 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { readTensors } from '../checkpoint/format.js'
+import { defaultEngine } from '../engine/api/engine.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { environmentWarning, expectedOf, openCheckpoint, readTree, saveRun } from './checkpointing.js'
@@ -118,6 +119,25 @@ describe('pace', () => {
     })
     expect(pace.examplesPerSecond).toBe(5)
     expect(pace.secondsFor(6)).toBe(12 + 30)
+  })
+
+  it('leaves out compilation, in steps and in validations', async () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0)
+    const pace = new Pace()
+    const compileUntil = async (seconds: number): Promise<void> => {
+      const compiled = defaultEngine().compiling.count(Promise.resolve())
+      clock.mockReturnValue(1000 * seconds)
+      await compiled
+    }
+    const work = { examples: 10, tokens: 40, secondsWaited: 0 }
+    pace.add(work)
+    await compileUntil(60)
+    clock.mockReturnValue(62_000)
+    pace.add(work)
+    expect(pace.secondsFor(6)).toBeCloseTo(12)
+    await pace.validate(() => compileUntil(100))
+    expect(pace.secondsFor(6)).toBeCloseTo(12)
+    clock.mockRestore()
   })
 
   it('leaves out the first step, which compiles, and steps before its window', () => {

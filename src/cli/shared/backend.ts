@@ -1,6 +1,8 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
+import type { XlaOptions } from '../../engine/compile/xla/options.js'
+import { watchCompiling } from './compiling.js'
 
 /** The backends of the command line, the default first. */
 const names = ['onnx', 'xla'] as const
@@ -44,17 +46,13 @@ export const sameBackend = (): string => (used === backendOfEnvironment() ? '' :
 
 async function useBackend(name: Name): Promise<void> {
   if (name === used) return
-  const { setBackend } = await import('../../engine/api/engine.js')
-  const { openBackend } = await import('../../engine/api/open-backend.js')
-  setBackend(await openBackend(name, { onCompile: announceCompiling }))
+  await computeWithXla()
   used = name
 }
 
-let isAnnounced = false
-
-/** Says once that XLA compiles, since nothing else happens meanwhile. */
-export function announceCompiling(): void {
-  if (!isAnnounced)
-    console.error('compiling with XLA, which takes a while for each new size; compiled programs are kept for next time')
-  isAnnounced = true
+/** Makes XLA the default backend, and shows when it compiles. */
+export async function computeWithXla(options: XlaOptions = {}): Promise<void> {
+  const { setBackend } = await import('../../engine/api/engine.js')
+  const { openBackend } = await import('../../engine/api/open-backend.js')
+  watchCompiling(setBackend(await openBackend('xla', options)).compiling)
 }

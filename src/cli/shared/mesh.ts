@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { RunConfig } from '../../train/config.js'
 import { formatMesh } from '../../train/parallel/mesh-config.js'
-import { announceCompiling } from './backend.js'
+import { computeWithXla } from './backend.js'
 
 /** Adds `--mesh` to a command that trains: the same as `--set train.mesh=...`. */
 export const withMeshOption = (command: Command): Command =>
@@ -23,13 +23,12 @@ export const withMeshOption = (command: Command): Command =>
 export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>): Promise<void> {
   if (mesh === null) return
   const devices = mesh.data * mesh.expert * mesh.tensor
-  const { defaultEngine, setBackend } = await import('../../engine/api/engine.js')
+  const { defaultEngine } = await import('../../engine/api/engine.js')
   const { name, numDevices = 1 } = defaultEngine().backend
   if (devices <= numDevices) return
   if (name !== 'xla')
     throw new ConfigError(
       `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla, or train on one device with --mesh data=1`,
     )
-  const { openBackend } = await import('../../engine/api/open-backend.js')
-  setBackend(await openBackend('xla', { cpuDevices: devices, onCompile: announceCompiling }))
+  await computeWithXla({ cpuDevices: devices })
 }

@@ -1,5 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import { CompileClock } from '../../engine/compile/compile-clock.js'
 import type { Progress } from '../../train/reporter.js'
+import { watchCompiling } from './compiling.js'
 import { PagingLine } from './paging-report.js'
 import { showProgress, watchPredictions } from './progress.js'
 
@@ -70,4 +72,21 @@ it('a line on answers says how many there are, and the time left at the speed so
     return Promise.resolve()
   })
   expect(lines).toEqual(['600 of 2,000 words answered  14s left', '2,000 of 2,000 words answered  0s left'])
+})
+
+it('the time left leaves compilation out', async () => {
+  const lines: string[] = []
+  vi.spyOn(console, 'error').mockImplementation((line: string) => void lines.push(line))
+  const now = vi.spyOn(performance, 'now').mockReturnValue(0)
+  const clock = new CompileClock(() => performance.now() / 1000)
+  watchCompiling(clock)
+  await watchPredictions('words', async show => {
+    show(0, 10)
+    now.mockReturnValue(1000)
+    const compiled = clock.count(Promise.resolve())
+    now.mockReturnValue(61_000)
+    await compiled
+    show(1, 10)
+  })
+  expect(lines).toEqual(['1 of 10 words answered  9s left'])
 })

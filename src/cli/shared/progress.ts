@@ -3,6 +3,7 @@ import { formatCount, formatDuration } from '../../base/format.js'
 import { formatFigure, formatPercent } from '../../metrics/metric.js'
 import type { Metric } from '../../metrics/metric.js'
 import type { Progress } from '../../train/reporter.js'
+import { secondsCompiling, showCompilingBy } from './compiling.js'
 
 /** Seconds between two progress lines, if the output is not a terminal. */
 const lineEvery = 5
@@ -32,17 +33,24 @@ function progressBar(steps: number, unit: string, metrics: readonly Metric[]): R
   )
   let started = false
   const newRow = validationRows(metrics)
+  const draw = (payload: object, step?: number): void => {
+    if (!started) bar.start(steps, step ?? 0, payload)
+    else if (step === undefined) bar.update(payload)
+    else bar.update(step, payload)
+    started = true
+  }
+  const stopWatching = showCompilingBy(() => draw({ figures: 'compiling' }))
   return {
     show: progress => {
       const row = newRow(progress)
       // The bar's line is erased; the bar is drawn again below the row.
       if (row !== undefined) process.stdout.write(`\r\x1b[K${row}\n`)
-      const payload = { figures: figures(progress, progress.shareDropped, unit) }
-      if (started) bar.update(progress.step, payload)
-      else bar.start(steps, progress.step, payload)
-      started = true
+      draw({ figures: figures(progress, progress.shareDropped, unit) }, progress.step)
     },
-    stop: () => bar.stop(),
+    stop: () => {
+      stopWatching()
+      bar.stop()
+    },
   }
 }
 
@@ -95,11 +103,14 @@ export const erasedBar = (format: string): SingleBar =>
     Presets.shades_classic,
   )
 
-/** The time that the remaining examples will take, at the speed so far: `12s left`. Empty before the first. */
+/**
+ * The time that the remaining examples will take, at the speed so far without compilation: `12s left`. Empty before the
+ * first.
+ */
 function timeLeft(): (done: number, count: number) => string {
   let began: { at: number; done: number } | undefined
   return (done, count) => {
-    const at = performance.now() / 1000
+    const at = performance.now() / 1000 - secondsCompiling()
     began ??= { at, done }
     const answered = done - began.done
     return answered > 0 ? `  ${formatDuration(((at - began.at) / answered) * (count - done))} left` : ''
@@ -109,13 +120,20 @@ function timeLeft(): (done: number, count: number) => string {
 function predictionBar(unit: string, verb: string): Predictions {
   const bar = erasedBar(`{bar} {value}/{total} ${unit} ${verb}{left}`)
   const left = timeLeft()
+  let stopWatching: (() => void) | undefined
   return {
     show: (done, count) => {
       const payload = { left: left(done, count) }
-      if (done === 0) bar.start(count, 0, payload)
-      else bar.update(done, payload)
+      if (done > 0) bar.update(done, payload)
+      else {
+        bar.start(count, 0, payload)
+        stopWatching = showCompilingBy(() => bar.update({ left: '  compiling' }))
+      }
     },
-    stop: () => bar.stop(),
+    stop: () => {
+      stopWatching?.()
+      bar.stop()
+    },
   }
 }
 

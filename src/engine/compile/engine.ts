@@ -13,6 +13,7 @@ import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
 import type { NamedSharding } from '../program/sharding.js'
 import type { Backend, Buffer, Executable, Partition, ProgramsAtSizes } from './backend.js'
+import { CompileClock } from './compile-clock.js'
 import { compilePaged } from './paged/compile-paged.js'
 import { PagedBuffer } from './paged/paged-buffer.js'
 import type { Pages } from './paged/pages.js'
@@ -126,6 +127,8 @@ const MAX_PROGRAMS = 256
  * a cache.
  */
 export class Engine implements Evaluator {
+  /** How long programs have been compiled. */
+  readonly compiling = new CompileClock()
   /**
    * The keys of programs in `byText`, for each mask of donated inputs. They are kept because writing a large program as
    * text takes long.
@@ -249,7 +252,7 @@ export class Engine implements Evaluator {
     const compiled = Promise.all(weights.map(v => v && this.bufferOf(v))).then(buffers =>
       buffers.some(b => b instanceof PagedBuffer)
         ? compilePaged(this.backend, examples, buffers, donated, name)
-        : this.backend.compileWithWeights(examples, buffers, donated),
+        : this.compiling.count(this.backend.compileWithWeights(examples, buffers, donated)),
     )
     // A failure is reported by each run, not as an unhandled rejection.
     compiled.catch(() => undefined)
@@ -257,7 +260,7 @@ export class Engine implements Evaluator {
     return {
       copied: compiled.then(c => c.copied),
       at: program => {
-        const executable = compiled.then(c => c.at(program))
+        const executable = compiled.then(c => this.compiling.count(c.at(program)))
         executable.catch(() => undefined)
         const types = program.outputs.map(o => o.aval)
         return {
@@ -295,7 +298,7 @@ export class Engine implements Evaluator {
     donated: readonly boolean[],
     partition: Partition | null,
   ): Promise<Executable> {
-    const executable = this.backend.compile(program, donated, partition ?? undefined)
+    const executable = this.compiling.count(this.backend.compile(program, donated, partition ?? undefined))
     // A failed compilation, perhaps for lack of memory, is not cached, so that it can be tried again.
     executable.catch(() => {
       if (this.byText.peek(key) === executable) this.byText.delete(key)

@@ -30,8 +30,6 @@ export interface XlaServices {
   readonly collectGarbage: () => void
   /** Where compiled programs are kept between processes. */
   readonly cache?: CompileCache
-  /** Called before each compilation. */
-  readonly onCompile?: () => void
   /** Flags of XLA for all programs. */
   readonly flags?: CompileOptions['flags']
 }
@@ -119,10 +117,8 @@ export class XlaBackend implements Backend {
 
   /** The executable from the cache, or compiled now. */
   private async load(text: string, options: CompileOptions): Promise<PjrtExecutable> {
-    const { cache, onCompile } = this.services
-    if (cache) return cache.load(text, options, onCompile)
-    onCompile?.()
-    return this.client.compile(text, options)
+    const { cache } = this.services
+    return cache ? cache.load(text, options) : this.client.compile(text, options)
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {

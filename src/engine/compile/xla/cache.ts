@@ -28,8 +28,8 @@ export class CompileCache {
     this.identity = identityOf(client)
   }
 
-  /** The executable of a StableHLO text: from the cache, or compiled, after `onCompile`, and added to it. */
-  async load(text: string, options: CompileOptions, onCompile?: () => void): Promise<PjrtExecutable> {
+  /** The executable of a StableHLO text: from the cache, or compiled and added to it. */
+  async load(text: string, options: CompileOptions): Promise<PjrtExecutable> {
     const { client } = this
     const name = this.nameOf(text, options)
     const path = join(this.folder, name)
@@ -41,7 +41,6 @@ export class CompileCache {
         // XLA refuses it, whatever the reason: it is compiled again, and replaced.
       }
     }
-    onCompile?.()
     const executable = await client.compile(text, options)
     await this.add(name, executable)
     return executable

@@ -29,7 +29,7 @@ export async function openXla(options: XlaOptions = {}): Promise<XlaBackend> {
   const client = await createClient(library, options)
   const folder = options.cache ?? join(cacheFolder(), 'xla')
   const cache = folder === false ? undefined : new CompileCache(folder, client)
-  return new XlaBackend(client, { collectGarbage, cache, onCompile: options.onCompile, flags: flagsFor(plugin) })
+  return new XlaBackend(client, { collectGarbage, cache, flags: flagsFor(plugin) })
 }
 
 /** Flags of XLA that a plugin needs. */

@@ -19,8 +19,6 @@ export interface XlaOptions {
    * other programs use the GPU. Default: XLA_PYTHON_CLIENT_PREALLOCATE of the environment, as in JAX, or true.
    */
   readonly preallocate?: boolean
-  /** Called before each compilation, which takes from half a second to a minute. Programs in the cache need none. */
-  readonly onCompile?: () => void
   /** The folder for compiled programs, which later processes load; false: none. Default: `xla` in the cache folder. */
   readonly cache?: string | false
 }
