@@ -32,7 +32,7 @@ export type { PassObserver, RoutedPass, TokenExperts } from './infer/expert-choi
 export type { AnswerPiece, AnswerToken, FinishReason, ScoredToken } from './infer/answer-piece.js'
 export type { TextOptions } from './infer/text-options.js'
 export { TextEmbedder } from './infer/embed/text-embedder.js'
-export type { EmbeddingModel, EmbedOptions } from './infer/embed/text-embedder.js'
+export type { EmbeddedText, EmbeddingModel, EmbedOptions } from './infer/embed/text-embedder.js'
 export type { EmbeddingWeights } from './infer/embed/encode-batch.js'
 export type { DenseLayer, DenseWeights, VectorHead, VectorLayer } from './infer/embed/vector-layers.js'
 export type { Similarity } from './base/similarity.js'

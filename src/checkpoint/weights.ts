@@ -3,6 +3,7 @@ import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, partOf, sizeOf } from '../base/host-tensor.js'
+import { lastPromise } from '../base/promise-cache.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import type { StoredTensor } from '../base/stored-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
@@ -96,17 +97,11 @@ export function requireTextHead(weights: Pick<Weights, 'path' | 'model' | 'other
  * until its last expert has been read, so that all experts can be read one after the other.
  */
 export function expertsFromWhole(read: Weights['read']): Weights['readExpert'] {
-  let last: { path: string; tensor: Promise<HostTensor> } | undefined
+  const last = lastPromise(read)
   return async (path, expert) => {
-    if (last?.path !== path) last = { path, tensor: read(path) }
-    try {
-      const tensor = await last.tensor
-      if (expert === tensor.shape[0] - 1) last = undefined
-      return partOf(tensor, expert)
-    } catch (error) {
-      last = undefined
-      throw error
-    }
+    const tensor = await last.get(path)
+    if (expert === tensor.shape[0] - 1) last.clear()
+    return partOf(tensor, expert)
   }
 }
 

@@ -58,6 +58,7 @@ describe('a model for vectors of texts', () => {
     expect(paged.model.experts!.statistics().stacks[0].misses).toBeGreaterThan(0)
     await paged.close()
     await expect(paged.embed(texts)).rejects.toThrow('the model has been closed')
+    await expect(paged.embed(texts, { signal: AbortSignal.abort(new Error('stopped')) })).rejects.toThrow('stopped')
     for (const [i, text] of texts.entries()) {
       const [alone] = await embedder.embed([text])
       alone.forEach((x, j) => expect(x).toBeCloseTo(expected[i][j], 5))

@@ -1,3 +1,4 @@
+import { lazyPromise } from '../base/promise-cache.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import { hostView } from '../engine/api/tensor.js'
@@ -7,13 +8,11 @@ import type { Tensor } from '../engine/api/tensor.js'
 const SIZE = 1024
 const RUNS = 3
 
-let measured: Promise<number> | undefined
-
 /**
  * The multiplications and additions per second of a large float32 matrix product on this machine: what a training step
  * can reach at most. Measured once in a process, in about 0.1 seconds.
  */
-export const peakFlopsPerSecond = (): Promise<number> => (measured ??= measure())
+export const peakFlopsPerSecond: () => Promise<number> = lazyPromise(measure)
 
 async function measure(): Promise<number> {
   const product = jit((x: Tensor, y: Tensor) => np.matmul(x, y))

@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
+import { lastPromise } from '../../base/promise-cache.js'
 import { tensorFromBytes } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { unknownTensor, viewOf } from '../format.js'
@@ -62,17 +63,16 @@ export function withExpertTensors<S extends ExpertStack>(
 
 /** The parts of a source, from its pages. The page that was read last is kept: its parts are often read in turn. */
 export function partsOfPages(source: ExpertSource): ExpertParts {
-  let last: { stack: ExpertStack; expert: number; page: Promise<Uint8Array<ArrayBuffer>> } | undefined
-  const pageOf = (stack: ExpertStack, expert: number): Promise<Uint8Array<ArrayBuffer>> => {
-    if (last?.stack !== stack || last.expert !== expert) {
-      const page = new Uint8Array(stack.bytes)
-      last = { stack, expert, page: source.read(source.stacks.indexOf(stack), expert, page).then(() => page) }
-    }
-    return last.page
-  }
+  const { stacks } = source
+  const last = lastPromise(async (key: string) => {
+    const [stack, expert] = key.split('/').map(Number)
+    const page = new Uint8Array(stacks[stack].bytes)
+    await source.read(stack, expert, page)
+    return page
+  })
   return {
-    stacks: source.stacks,
-    read: async (stack, part, expert) => cut(await pageOf(stack, expert), stack.parts[part]),
+    stacks,
+    read: async (stack, part, expert) => cut(await last.get(`${stacks.indexOf(stack)}/${expert}`), stack.parts[part]),
     close: () => source.close(),
   }
 }

@@ -1,22 +1,17 @@
-import type { PageCache } from './page-cache.js'
+import type { PageStore } from './page-cache.js'
 import { Reads } from './reads.js'
 import type { ExpertSource } from './source.js'
 
 export interface CachedExperts {
   readonly source: ExpertSource
-  readonly cache: PageCache
-  /**
-   * A folder of the cache for these experts, where no others are: the name of a version of the model. Default: the
-   * cache has no others.
-   */
-  readonly version?: string
+  /** Where no experts of other models are, nor of another version of this one. */
+  readonly cache: PageStore
 }
 
 /** The experts of a slow source, each kept in a cache on disk once it was read. Closing closes the source. */
-export function cachedExperts({ source, cache, version }: CachedExperts): ExpertSource {
+export function cachedExperts({ source, cache }: CachedExperts): ExpertSource {
   const { name, stacks } = source
   const reads = new Reads(name, stacks)
-  const folder = version === undefined ? '' : `${version}/`
   let disk = 0
 
   return {
@@ -24,7 +19,7 @@ export function cachedExperts({ source, cache, version }: CachedExperts): Expert
     stacks,
     read: (stack, expert, page, signal) =>
       reads.run({ stack, expert, page, signal }, async () => {
-        const key = `${folder}${stacks[stack].path}/${expert}`
+        const key = `${stacks[stack].path}/${expert}`
         if (await cache.read(key, page)) disk += page.byteLength
         else {
           await source.read(stack, expert, page, signal)

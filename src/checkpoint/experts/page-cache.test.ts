@@ -72,6 +72,22 @@ describe('PageCache', () => {
     expect((await readdir(folder)).length).toBeLessThanOrEqual(20)
   })
 
+  it('deletes the pages of one folder after all others, and only for its own pages', async () => {
+    const cache = new PageCache(folder, 4 * (PAGE + 4), { keptLonger: 'dense' })
+    const [dense, experts] = [cache.under('dense'), cache.under('experts')]
+    const stored = async (): Promise<string[]> =>
+      (await readdir(folder, { recursive: true })).filter(name => name.endsWith('.page')).sort()
+    await dense.write('a', page(1))
+    await dense.write('b', page(2))
+    for (let i = 0; i < 5; i++) await experts.write(`e${i}`, page(i))
+    expect(await stored()).toEqual(['dense/a.page', 'dense/b.page', 'experts/e4.page'])
+    for (const name of ['c', 'd', 'e']) await dense.write(name, page(3))
+    const last = ['dense/b.page', 'dense/c.page', 'dense/d.page', 'dense/e.page']
+    expect(await stored()).toEqual(last)
+    await experts.write('f', page(4))
+    expect(await stored()).toEqual(last)
+  })
+
   it('makes room when the disk is full, and does without a page when that does not help', async () => {
     const cache = new PageCache(folder, 1e6)
     for (const name of ['a', 'b', 'c']) await cache.write(name, page(1))
@@ -90,7 +106,7 @@ describe('PageCache', () => {
     vi.mocked(atomic.writeFileAtomically).mockRejectedValue(new FileError('pages/a.page: permission denied'))
     await expect(new PageCache(folder, 1e6).write('a', page(1))).rejects.toThrow('permission denied')
     const notices: string[] = []
-    const cache = new PageCache(folder, 1e6, notice => notices.push(notice))
+    const cache = new PageCache(folder, 1e6, { onUnwritable: notice => notices.push(notice) })
     for (const name of ['a', 'b']) await cache.write(name, page(1))
     expect(await valueOf(cache, 'a')).toBeNull()
     expect(notices).toEqual(['pages/a.page: permission denied: what is read is not kept there'])

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { FileError } from '../../base/errors.js'
+import { lazyPromise } from '../../base/promise-cache.js'
 import { writeFileAtomically } from '../atomic.js'
 import { errorCode, fillFrom, withPath, writeConcatenated } from '../files.js'
 
@@ -25,31 +26,52 @@ interface CachedPage {
   usedAt: number
 }
 
+/** Where pages are kept by name. */
+export interface PageStore {
+  /** Reads a page into memory of its size. Returns false if the store does not have it. */
+  read(name: string, into: Uint8Array): Promise<boolean>
+  /** Stores a page, if there is room for it. */
+  write(name: string, page: Uint8Array): Promise<void>
+}
+
+export interface PageCacheOptions {
+  /**
+   * Receives a message if the folder cannot be written, as one that users share; from then on no page is stored.
+   * Default: that is an error.
+   */
+  readonly onUnwritable?: (message: string) => void
+  /** A folder whose pages are deleted after all others, and never for the sake of others. Default: none. */
+  readonly keptLonger?: string
+}
+
 /**
  * Pages kept on disk, one file each (`NAME.page`: the page, then its checksum), up to a number of bytes. When the
  * cache is full, or the disk is, the pages that were not used for the longest time are deleted. A file appears under
  * its name only when it is complete, and several processes may share the folder: a page that another process has
  * deleted is a miss, and a damaged one is deleted and is a miss too.
  */
-export class PageCache {
+export class PageCache implements PageStore {
   /** The files in the folder, as far as this process knows. */
-  private listed: Promise<Map<string, CachedPage>> | null = null
+  private pages = lazyPromise(() => listPages(this.folder))
   private writtenSinceListing = 0
   /** Pages whose checksum was found right. Later reads of them do not compute it again. */
   private readonly verified = new Set<string>()
   private isWritable = true
 
-  /**
-   * `onUnwritable` receives a message if the folder cannot be written, as one that users share; from then on no page is
-   * stored. Default: that is an error.
-   */
   constructor(
     readonly folder: string,
     readonly maxBytes: number,
-    private readonly onUnwritable?: (message: string) => void,
+    private readonly options: PageCacheOptions = {},
   ) {}
 
-  /** Reads a page into memory of its size. Returns false if the cache does not have it. */
+  /** A folder of the cache, as a store of its own with the limit of all. */
+  under(folder: string): PageStore {
+    return {
+      read: (name, into) => this.read(`${folder}/${name}`, into),
+      write: (name, page) => this.write(`${folder}/${name}`, page),
+    }
+  }
+
   async read(name: string, into: Uint8Array): Promise<boolean> {
     const path = this.pathOf(name)
     const isRight = await withPath(path, async () => {
@@ -79,8 +101,9 @@ export class PageCache {
     try {
       await this.store(name, page)
     } catch (error) {
-      if (!this.onUnwritable || !(error instanceof FileError)) throw error
-      if (this.isWritable) this.onUnwritable(`${error.message}: what is read is not kept there`)
+      const { onUnwritable } = this.options
+      if (!onUnwritable || !(error instanceof FileError)) throw error
+      if (this.isWritable) onUnwritable(`${error.message}: what is read is not kept there`)
       this.isWritable = false
     }
   }
@@ -89,7 +112,10 @@ export class PageCache {
     const bytes = page.byteLength + CHECKSUM_BYTES
     if (bytes > this.maxBytes) return
     if (this.writtenSinceListing > LISTED_AFTER * this.maxBytes) await this.list()
-    if (totalBytes(await this.pages()) + bytes > this.maxBytes) await this.evict(this.maxBytes * FILLED_AFTER - bytes)
+    if (totalBytes(await this.pages()) + bytes > this.maxBytes) {
+      await this.evict(this.maxBytes * FILLED_AFTER - bytes, name)
+      if (totalBytes(await this.pages()) + bytes > this.maxBytes) return
+    }
     const written = (await this.tryWrite(name, page)) || (await this.evictAndWrite(name, page))
     if (!written) return
     ;(await this.pages()).set(name, { bytes, usedAt: Date.now() })
@@ -99,7 +125,7 @@ export class PageCache {
 
   private async evictAndWrite(name: string, page: Uint8Array): Promise<boolean> {
     await this.list()
-    await this.evict(totalBytes(await this.pages()) - 2 * page.byteLength)
+    await this.evict(totalBytes(await this.pages()) - 2 * page.byteLength, name)
     return this.tryWrite(name, page)
   }
 
@@ -124,25 +150,29 @@ export class PageCache {
     return join(this.folder, `${name}.page`)
   }
 
-  private pages(): Promise<Map<string, CachedPage>> {
-    return (this.listed ??= listPages(this.folder))
-  }
-
   /** Lists the folder anew. */
   private async list(): Promise<void> {
     const before = await this.pages()
     const now = await listPages(this.folder)
     for (const [name, page] of now) page.usedAt = Math.max(page.usedAt, before.get(name)?.usedAt ?? 0)
-    this.listed = Promise.resolve(now)
+    this.pages = () => Promise.resolve(now)
     this.writtenSinceListing = 0
   }
 
-  /** Deletes the pages that were not used for the longest time, until at most `bytes` are left. */
-  private async evict(bytes: number): Promise<void> {
+  /**
+   * Deletes the pages that were not used for the longest time, until at most `bytes` are left, or only pages that stay
+   * for longer than the page `forName`.
+   */
+  private async evict(bytes: number, forName: string): Promise<void> {
     const pages = await this.pages()
+    const { keptLonger } = this.options
+    const isLast = (name: string): boolean => keptLonger !== undefined && name.startsWith(`${keptLonger}/`)
+    const order = [...pages].sort(
+      ([a, { usedAt: first }], [b, { usedAt: second }]) => Number(isLast(a)) - Number(isLast(b)) || first - second,
+    )
     let left = totalBytes(pages)
-    for (const [name, page] of [...pages].sort(([, a], [, b]) => a.usedAt - b.usedAt)) {
-      if (left <= bytes) return
+    for (const [name, page] of order) {
+      if (left <= bytes || (isLast(name) && !isLast(forName))) return
       await this.delete(name)
       left -= page.bytes
     }

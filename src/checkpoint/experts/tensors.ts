@@ -1,6 +1,7 @@
 import { check } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
 import { Lru } from '../../base/lru.js'
+import { cachedPromise } from '../../base/promise-cache.js'
 import type { DiskFile } from '../byte-source.js'
 import type { CheckpointReader } from '../format.js'
 import { rangedSource } from './ranged.js'
@@ -31,16 +32,10 @@ export interface ExpertTensors {
 export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors): ExpertSource {
   const opened = new Map<string, Promise<RangeFile>>()
   const files: RangeFile[] = []
-  const opening = (file: DiskFile): Promise<RangeFile> => {
-    const known = opened.get(file.path)
-    if (known) return known
-    const open = file.open()
-    opened.set(file.path, open)
-    open.then(
-      f => files.push(f),
-      () => opened.delete(file.path),
-    )
-    return open
+  const open = async (file: DiskFile): Promise<RangeFile> => {
+    const handle = await file.open()
+    files.push(handle)
+    return handle
   }
 
   const placeOf = async (part: ExpertPart, expert: number): Promise<PageRange | RemotePart> => {
@@ -51,7 +46,11 @@ export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors)
     const place = { offset: part.offset, bytes: partBytes(part) }
     if (!stored) return { file: tensorFile(reader, tensor), begin: 0, ...place }
     check(stored.length === place.bytes, () => `${tensor} has ${stored.length} bytes, not ${place.bytes}`)
-    return { file: await opening(stored.file), begin: stored.offset, ...place }
+    return {
+      file: await cachedPromise(opened, stored.file.path, () => open(stored.file)),
+      begin: stored.offset,
+      ...place,
+    }
   }
   /** The ranges of pages that were read before: finding them in a torch file takes a read each. */
   const known = new Lru<string, PageRange[]>(MAX_KNOWN)

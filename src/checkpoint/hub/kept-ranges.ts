@@ -1,5 +1,6 @@
+import { cachedPromise } from '../../base/promise-cache.js'
 import type { ByteSource } from '../byte-source.js'
-import type { PageCache } from '../experts/page-cache.js'
+import type { PageStore } from '../experts/page-cache.js'
 import type { HubRanges } from './ranges.js'
 
 /**
@@ -18,7 +19,7 @@ type Range = readonly [begin: number, end: number]
  * A file on the hub as a source whose reads are kept on disk, for what is needed at each start: headers and dense
  * tensors. What was read once is never fetched again while the cache has it.
  */
-export function keptRanges(ranges: HubRanges, cache: PageCache, headers: HeaderPlace): ByteSource {
+export function keptRanges(ranges: HubRanges, cache: PageStore, headers: HeaderPlace): ByteSource {
   const { size, file } = ranges
   const beginning: Range = [0, Math.min(size, EDGE_BYTES)]
   const edges: readonly Range[] =
@@ -38,15 +39,6 @@ export function keptRanges(ranges: HubRanges, cache: PageCache, headers: HeaderP
     return bytes
   }
 
-  const fetchEdge = (edge: Range): Promise<Uint8Array> => {
-    const known = fetched.get(edge)
-    if (known) return known
-    const fetching = fetch(edge)
-    fetched.set(edge, fetching)
-    fetching.catch(() => fetched.delete(edge))
-    return fetching
-  }
-
   return {
     path: ranges.path,
     size,
@@ -55,7 +47,9 @@ export function keptRanges(ranges: HubRanges, cache: PageCache, headers: HeaderP
       const end = Math.min(offset + length, size)
       if (offset >= end) return new Uint8Array()
       const edge = edges.find(([first, last]) => offset >= first && end <= last)
-      return edge ? (await fetchEdge(edge)).slice(offset - edge[0], end - edge[0]) : fetch([offset, end])
+      return edge
+        ? (await cachedPromise(fetched, edge, () => fetch(edge))).slice(offset - edge[0], end - edge[0])
+        : fetch([offset, end])
     },
   }
 }

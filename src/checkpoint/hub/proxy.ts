@@ -1,4 +1,5 @@
 import { ConfigError } from '../../base/errors.js'
+import { cachedPromise } from '../../base/promise-cache.js'
 import { quote } from '../format.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -40,10 +41,7 @@ const made = new Map<string, Promise<ProxiedFetch>>()
 export function proxiedFetch(env: Environment = process.env): Promise<ProxiedFetch> {
   const proxies = proxiesOf(env)
   if (proxies.http === undefined && proxies.https === undefined) return Promise.resolve({ fetch, clause: '' })
-  const key = JSON.stringify(proxies)
-  const known = made.get(key) ?? make(proxies)
-  made.set(key, known)
-  return known
+  return cachedPromise(made, JSON.stringify(proxies), () => make(proxies))
 }
 
 async function make({ http, https, none }: Proxies): Promise<ProxiedFetch> {

@@ -261,18 +261,19 @@ describe('a model whose weights may be left on the hub', () => {
     expect(await readdir(await fetchSparse())).toContain('model.safetensors')
   })
 
-  it('keeps experts up to the limit of SWITCHYARD_PAGES_LIMIT', async () => {
+  it('keeps headers, dense weights and experts up to the limit of SWITCHYARD_PAGES_LIMIT', async () => {
     await test.hub.addFolder(repo, folders.safetensors)
-    vi.stubEnv('SWITCHYARD_PAGES_LIMIT', '700kB')
+    vi.stubEnv('SWITCHYARD_PAGES_LIMIT', '1500kB')
     const source = await (await open()).experts!()
     for (let expert = 0; expert < 4; expert++) await pageOf(source, 0, expert)
-    const place = join(test.cache, 'models--google--sparse/switchyard/experts')
-    const names = await readdir(place, { recursive: true, withFileTypes: true })
-    const pages = names.filter(entry => entry.isFile())
-    expect(pages.length).toBeGreaterThan(0)
+    const place = join(test.cache, 'models--google--sparse/switchyard')
+    const pages = (await readdir(place, { recursive: true })).filter(name => name.endsWith('.page'))
+    for (const folder of ['experts/', 'dense/'])
+      expect(pages.filter(name => name.startsWith(folder)).length, folder).toBeGreaterThan(0)
     let bytes = 0
-    for (const { parentPath, name } of pages) bytes += (await stat(join(parentPath, name))).size
-    expect(bytes).toBeLessThanOrEqual(700_000)
+    for (const name of pages) bytes += (await stat(join(place, name))).size
+    expect(bytes).toBeLessThanOrEqual(1_500_000)
+    expect(bytes + 4 * 327_680).toBeGreaterThan(1_500_000)
     vi.stubEnv('SWITCHYARD_PAGES_LIMIT', 'half')
     expect(await failure(open(), ConfigError)).toContain('SWITCHYARD_PAGES_LIMIT is "half"')
   })

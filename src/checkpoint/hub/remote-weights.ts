@@ -40,8 +40,8 @@ export type RemoteWeights = Weights & Required<Pick<Weights, 'remote'>>
 /**
  * The weights of a folder that `fetchModel` has returned with `leaveWeights`, or undefined if all files of weights are
  * in the folder. Files that are not there are read on the hub by ranges: headers and dense weights when they are read,
- * an expert when it is. What was fetched is kept in the folder `switchyard` of the model in the hub's cache: experts up
- * to SWITCHYARD_PAGES_LIMIT. Throws a HubError if a file has changed on the hub or its server cannot send ranges.
+ * an expert when it is. What was fetched is kept in the folder `switchyard` of the model in the hub's cache, up to
+ * SWITCHYARD_PAGES_LIMIT. Throws a HubError if a file has changed on the hub or its server cannot send ranges.
  */
 export async function openRemoteWeights(
   folder: string,
@@ -58,9 +58,9 @@ export async function openRemoteWeights(
   const settings = await readSettings()
   const connection = new Connection(settings, { repo: list.repo, revision: commit }, { signal, onNotice, firstWait })
   const place = rangesFolder(model)
-  const maxBytes = await pagesLimit(place)
-  const dense = new PageCache(join(place, 'dense'), maxBytes, onNotice)
-  const pages = new PageCache(join(place, 'experts'), maxBytes, onNotice)
+  // Every start needs the headers and the dense weights, so experts never push them out.
+  const cache = new PageCache(place, await pagesLimit(place), { onUnwritable: onNotice, keptLonger: 'dense' })
+  const dense = cache.under('dense')
   let fetched = 0
   const onBytes = (bytes: number): void => {
     fetched += bytes
@@ -82,7 +82,7 @@ export async function openRemoteWeights(
   const weights = await openHfFolder(folder, files)
   const sources: ExpertSource[] = []
   const openExperts = async (): Promise<ExpertSource> => {
-    const source = cachedExperts({ source: await expertsOf(weights), cache: pages, version: commit })
+    const source = cachedExperts({ source: await expertsOf(weights), cache: cache.under(`experts/${commit}`) })
     sources.push(source)
     return source
   }

@@ -2,6 +2,7 @@
  * Maps T5X's state to our parameters. Paths are the same below `target/`, but T5X may stack ("scan") the layers of a
  * stack.
  */
+import { lastPromise } from '../../base/promise-cache.js'
 import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { hostFrom, partOf, sizeOf } from '../../base/host-tensor.js'
@@ -28,11 +29,7 @@ const maxLayers = 10_000
  */
 export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = 'target/'): CheckpointReader {
   const entries = entriesOf(reader, root)
-  let kept: { name: string; tensor: Promise<HostTensor> } | undefined
-  const readStacked = (name: string): Promise<HostTensor> => {
-    if (kept?.name !== name) kept = { name, tensor: reader.read(name) }
-    return kept.tensor
-  }
+  const stacked = lastPromise((name: string) => reader.read(name))
   return {
     path: reader.path,
     metadata: reader.metadata,
@@ -42,7 +39,7 @@ export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = '
       if (entry === undefined) throw unknownTensor(reader.path, name, entries)
       return entry.layer === undefined
         ? reader.read(entry.stored)
-        : layerOf(await readStacked(entry.stored), entry.layer)
+        : layerOf(await stacked.get(entry.stored), entry.layer)
     },
     async readPart(name, index) {
       const entry = entries.get(name)
@@ -51,7 +48,7 @@ export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = '
       return partOf(await this.read(name), index)
     },
     close() {
-      kept = undefined
+      stacked.clear()
       return reader.close()
     },
   }

@@ -137,6 +137,9 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     checkSameWeights(name, weights, program)
     const found = { ...weights.at(program.program), outputDef: program.outputDef }
     weights.sizes.set(key, found)
+    found.compiled.catch(() => {
+      if (weights.sizes.peek(key) === found) weights.sizes.delete(key)
+    })
     return found
   }
 

@@ -2,6 +2,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import { hostScalar } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { StoredTensor } from '../../base/stored-tensor.js'
+import { cachedPromise } from '../../base/promise-cache.js'
 import { Lru } from '../../base/lru.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
@@ -111,6 +112,8 @@ export interface FunctionWithWeights {
 
 /** A function with weights, at one set of sizes of its other inputs. */
 export interface FunctionAtSizes {
+  /** Settles when it is compiled. Rejects if that fails, as each run does. */
+  readonly compiled: Promise<unknown>
   run(others: readonly Value[]): Concrete[]
   /** Frees what only these sizes need, after the runs that have begun. It cannot run afterwards. */
   release(): void
@@ -264,6 +267,7 @@ export class Engine implements Evaluator {
         executable.catch(() => undefined)
         const types = program.outputs.map(o => o.aval)
         return {
+          compiled: executable,
           run: others => this.start(executable, types, others, donatedOthers, name),
           release: () => this.release(executable),
         }
@@ -277,11 +281,9 @@ export class Engine implements Evaluator {
     donated: readonly boolean[] = [],
     partition: Partition | null = null,
   ): Promise<Executable> {
-    const existing = this.byText.get(key)
-    if (existing) return existing
-    const executable = this.compileNew(key, program, donated, partition)
-    this.byText.set(key, executable)
-    return executable
+    return cachedPromise(this.byText, key, () =>
+      this.compiling.count(this.backend.compile(program, donated, partition ?? undefined)),
+    )
   }
 
   /** Releases an executable after the runs that have begun. */
@@ -290,20 +292,6 @@ export class Engine implements Evaluator {
     Promise.all([executable, before])
       .then(([e]) => e.release())
       .catch(() => undefined)
-  }
-
-  private compileNew(
-    key: string,
-    program: Program,
-    donated: readonly boolean[],
-    partition: Partition | null,
-  ): Promise<Executable> {
-    const executable = this.compiling.count(this.backend.compile(program, donated, partition ?? undefined))
-    // A failed compilation, perhaps for lack of memory, is not cached, so that it can be tried again.
-    executable.catch(() => {
-      if (this.byText.peek(key) === executable) this.byText.delete(key)
-    })
-    return executable
   }
 
   /** Queues a run behind all earlier ones: only then can no earlier run read memory that this run writes. */

@@ -12,7 +12,7 @@ import { noNoise } from '../../nn/noise.js'
 import { NO_TOKEN, ofPaddedInputs } from '../decode.js'
 import { vectorTypes } from '../example-types.js'
 import { InputBiases } from '../input-biases.js'
-import { paddedInputs } from '../padded-inputs.js'
+import { paddedInputs, paddedLength } from '../padded-inputs.js'
 import { applyHead } from './vector-layers.js'
 import type { DenseWeights, VectorHead } from './vector-layers.js'
 
@@ -32,6 +32,10 @@ export type BatchEncoder = (inputs: readonly (readonly number[])[], promptLength
  * less time than 16 for sentences of about 30 tokens, and 4 no less than 8.
  */
 const LENGTH_MULTIPLE = 8
+
+/** The input that a token of a batch belongs to, of tokens numbered row by row. Rows that fill it up copy the last. */
+export const inputOfToken = (inputs: readonly (readonly number[])[], token: number): number =>
+  Math.min(Math.floor(token / paddedLength(inputs, LENGTH_MULTIPLE)), inputs.length - 1)
 
 /**
  * The encoder and the head, compiled once for all batch sizes and lengths. It takes the weights over: they are packed

@@ -9,7 +9,8 @@ import { withSpecialTokens } from '../../text/special-tokens.js'
 import { checkIds } from '../check-ids.js'
 import type { PagedExperts } from '../paged-experts.js'
 import type { TextOrIds } from '../text-generator.js'
-import { batchEncoder } from './encode-batch.js'
+import { ExpertReaders } from '../paging/readers.js'
+import { batchEncoder, inputOfToken } from './encode-batch.js'
 import type { BatchEncoder, EmbeddingWeights } from './encode-batch.js'
 import type { VectorHead } from './vector-layers.js'
 
@@ -34,7 +35,7 @@ export interface EmbeddingModel {
   /** Receives messages for a person: that texts are cut. */
   readonly onNotice?: (message: string) => void
   /** The experts, if they are read when tokens meet them. */
-  readonly experts?: PagedExperts
+  readonly experts?: Pick<PagedExperts, 'during' | 'statistics'>
   /** Closes the files that embedding reads. Afterwards the model cannot embed. */
   close?(): Promise<void>
 }
@@ -44,9 +45,13 @@ export interface EmbedOptions {
   prompt?: string | null
   /** Whether each vector is divided by its length. Default: false. */
   normalize?: boolean
-  /** Ends the work between two batches; the call rejects with the signal's reason. */
+  /** Ends the work between two batches, and the reads of experts; the call rejects with the signal's reason. */
   signal?: AbortSignal
 }
+
+/** The vector of a text, or why it has none. `index`: the text's place in the list that was given. */
+export type EmbeddedText =
+  { readonly index: number; readonly vector: Float32Array } | { readonly index: number; readonly error: unknown }
 
 /** A batch has at most so many texts, and at most so many tokens unless it is one text. */
 const MAX_ROWS = 64
@@ -76,37 +81,87 @@ export class TextEmbedder {
   }
 
   /**
-   * The vectors of texts, or of token ids as they enter the encoder, in their order. Texts of similar length share a
-   * batch, which leaves little padding; the longest come first. `onProgress` is called after each batch with the number
-   * of texts that are done. Throws a ConfigError for an unknown prompt, and for a text that does not fit into memory;
-   * and a SwitchyardError for a vector with NaN or an infinity.
+   * The vectors of texts, or of token ids as they enter the encoder, in their order. `onProgress` is called after each
+   * batch with the number of texts that are done. Throws a ConfigError for an unknown prompt, and the error of the first
+   * text that has one: see `embedEach`.
    */
   async embed(
     texts: readonly TextOrIds[],
-    { prompt, normalize = false, signal }: EmbedOptions = {},
+    options: EmbedOptions = {},
     onProgress?: (done: number) => void,
   ): Promise<Float32Array[]> {
-    const prefix = this.promptText(prompt)
-    const inputs = texts.map(text => this.inputOf(text, prefix))
-    const promptLength = this.promptLength(prefix)
     const vectors = new Array<Float32Array>(texts.length)
     let done = 0
-    for (const batch of batches(inputs)) {
-      signal?.throwIfAborted()
-      const problem = this.model.lengthProblem?.(inputs[batch[0]].length)
-      if (problem !== undefined) throw new ConfigError(problem)
-      const batchVectors = await this.encodeBatch(
-        batch.map(i => inputs[i]),
-        promptLength,
-      )
-      batch.forEach((i, row) => {
-        const vector = batchVectors[row].slice(0, this.dimension)
-        if (!vector.every(Number.isFinite)) throw notFinite(texts[i])
-        vectors[i] = normalize ? unit(vector) : vector
-      })
+    for await (const batch of this.embedEach(texts, options)) {
+      for (const text of batch) {
+        if ('error' in text) throw text.error
+        vectors[text.index] = text.vector
+      }
       onProgress?.((done += batch.length))
     }
     return vectors
+  }
+
+  /**
+   * As `embed`, batch by batch, and a text that has an error fails alone: a ConfigError if it does not fit into memory,
+   * a FileError if an expert that its tokens met cannot be read, a SwitchyardError if its vector has NaN or an infinity.
+   * Texts of similar length share a batch, which leaves little padding; the longest come first.
+   */
+  async *embedEach(
+    texts: readonly TextOrIds[],
+    { prompt, normalize = false, signal }: EmbedOptions = {},
+  ): AsyncGenerator<readonly EmbeddedText[], void, undefined> {
+    const prefix = this.promptText(prompt)
+    const inputs = texts.map(text => this.inputOf(text, prefix))
+    const promptLength = this.promptLength(prefix)
+    for (const batch of batches(inputs)) {
+      signal?.throwIfAborted()
+      const tooLong = batch.flatMap(index => {
+        const problem = this.model.lengthProblem?.(inputs[index].length)
+        return problem === undefined ? [] : { index, error: new ConfigError(problem) }
+      })
+      const fitting = batch.filter(i => !tooLong.some(({ index }) => index === i))
+      const encoded = fitting.map(i => inputs[i])
+      const vectors = encoded.length > 0 ? await this.encode(encoded, promptLength, signal) : []
+      yield [
+        ...tooLong,
+        ...fitting.map((index, row): EmbeddedText => {
+          const given = vectors[row]
+          if (!(given instanceof Float32Array)) return { index, ...given }
+          const vector = given.slice(0, this.dimension)
+          if (!vector.every(Number.isFinite)) return { index, error: notFinite(texts[index]) }
+          return { index, vector: normalize ? unit(vector) : vector }
+        }),
+      ]
+    }
+  }
+
+  /** The vectors of a batch. A text whose tokens met an expert that cannot be read has the error instead. */
+  private async encode(
+    inputs: readonly (readonly number[])[],
+    promptLength: number,
+    signal: AbortSignal | undefined,
+  ): Promise<(Float32Array | { error: unknown })[]> {
+    const pass = (): Promise<Float32Array[]> => this.encodeBatch(inputs, promptLength)
+    const { experts } = this.model
+    if (!experts) return pass()
+    const rows = [...inputs.keys()]
+    const readers = new ExpertReaders(rows, token => inputOfToken(inputs, token))
+    const leave = (): void => rows.forEach(row => readers.leave(row))
+    signal?.addEventListener('abort', leave, { once: true })
+    let vectors: Float32Array[] = []
+    try {
+      vectors = await experts.during(readers, pass)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (rows.some(row => readers.failureOf(row) === undefined)) throw error
+    } finally {
+      signal?.removeEventListener('abort', leave)
+    }
+    return rows.map(row => {
+      const error = readers.failureOf(row)
+      return error === undefined ? vectors[row] : { error }
+    })
   }
 
   /** Closes the files of a model whose experts are paged; of other models nothing is open. */

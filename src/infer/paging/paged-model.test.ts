@@ -1,14 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { memorySource, pagedParameters } from '../../../test/memory-source.js'
+import type { BeforeRead } from '../../../test/memory-source.js'
 import { sparseModel } from '../../../test/small-model.js'
 import { FileError } from '../../base/errors.js'
-import { leavesWithPaths, treeFromPaths } from '../../base/pytree.js'
-import { bytesOf } from '../../base/host-tensor.js'
-import { expertName, expertStacks, partBytes } from '../../checkpoint/experts/source.js'
-import type { ExpertSource } from '../../checkpoint/experts/source.js'
+import { leavesWithPaths } from '../../base/pytree.js'
+import { expertName } from '../../checkpoint/experts/source.js'
 import { jit } from '../../engine/api/jit.js'
-import { pagedArray } from '../../engine/api/paged-array.js'
 import * as random from '../../engine/api/random.js'
-import { hostView } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import { initParameters } from '../../model/init.js'
 import { declareParameters } from '../../model/parameters.js'
@@ -28,45 +26,10 @@ const { router } = preset('switch-base-8')
 const config = sparseModel({ vocabSize: vocabulary.size, numExperts: 8 })
 const specs = declareParameters(config, router)
 
-/** Called before each read. */
-type BeforeRead = (stack: number, expert: number, signal?: AbortSignal) => Promise<void> | void
-
-/** The experts of parameters in memory. */
-async function sourceOf(params: ReadonlyMap<string, Tensor>, beforeRead?: BeforeRead): Promise<ExpertSource> {
-  const stacks = expertStacks(specs, ({ dtype, shape }) => [
-    { kind: 'kernel', dtype, shape: shape.slice(1), isTransposed: false },
-  ])
-  const kernels = new Map<string, Uint8Array>()
-  for (const { parts } of stacks)
-    for (const { parameter } of parts) kernels.set(parameter, bytesOf(await hostView(params.get(parameter)!)))
-  return {
-    name: 'memory',
-    stacks,
-    async read(stack, expert, page, signal) {
-      await beforeRead?.(stack, expert, signal)
-      for (const part of stacks[stack].parts) {
-        const size = partBytes(part)
-        page.set(kernels.get(part.parameter)!.subarray(expert * size, (expert + 1) * size), part.offset)
-      }
-    },
-    traffic: () => ({ disk: 0, network: 0 }),
-    close: async () => undefined,
-  }
-}
-
-/** Parameters whose experts are paged. */
-function paged(params: ReadonlyMap<string, Tensor>, pager: Pager, { stacks }: ExpertSource): ModelParams {
-  const all = new Map(params)
-  stacks.forEach(({ parts }, stack) =>
-    parts.forEach(({ parameter }, part) => all.set(parameter, pagedArray(pager.pagesOf(stack), part))),
-  )
-  return treeFromPaths([...all]) as unknown as ModelParams
-}
-
 it('a model whose experts are paged answers as in memory, in any memory, and reads what its tokens met', async () => {
   const params = jit(() => initParameters(specs, random.key(3)))()
   const entries = new Map(leavesWithPaths<Tensor>(params))
-  const source = await sourceOf(entries)
+  const source = await memorySource(specs, entries)
   const pageBytes = source.stacks[0].bytes
   const answersOf = async (own: ModelParams, onPass?: (pass: RoutedPass) => void): Promise<string[]> => {
     const options = { config, router, maxNewTokens: 5 }
@@ -79,7 +42,7 @@ it('a model whose experts are paged answers as in memory, in any memory, and rea
   for (const slots of [1, 5, 32]) {
     const pager = new Pager(source, { memory: slots * pageBytes })
     let wanted = 0
-    const answers = await answersOf(paged(entries, pager, source), pass => {
+    const answers = await answersOf(pagedParameters(entries, pager, source), pass => {
       for (const { pages } of turnsOf(pass, pager.pages)) wanted += pages.length
     })
     expect(answers).toEqual(resident)
@@ -109,12 +72,12 @@ describe.each(['encoder', 'decoder'] as const)('an expert of the %s that one of 
   }
   beforeAll(async () => {
     const entries = new Map(leavesWithPaths<Tensor>(jit(() => initParameters(specs, random.key(5)))()))
-    const source = await sourceOf(entries, (...read) => beforeRead?.(...read))
+    const source = await memorySource(specs, entries, (...read) => beforeRead?.(...read))
     const start = (onPass?: (pass: RoutedPass) => void): Pager => {
       const pager = new Pager(source, { memory: 64 * source.stacks[0].bytes })
       const limits = { maxInputTokens: 64, maxNewTokens: 4, maxRows: 4, maxMemoryBytes: 2 ** 20, release: false }
       const scheduler = new Scheduler(
-        paged(entries, pager, source),
+        pagedParameters(entries, pager, source),
         { config, router, mode: 'eval' },
         { ...limits, onPass, experts: pager },
       )

@@ -355,6 +355,25 @@ describe('readers of a pass that are independent of each other', () => {
     expect(pager.statistics()[0]).toMatchObject({ hits: 0, misses: 3, bytes: 2 * PAGE })
   })
 
+  it('have a pass to themselves: the next one waits, and is not run if its readers have left meanwhile', async () => {
+    const pager = pagerOf(3)
+    const passes = ['a', 'b', 'c'].map(name => {
+      const readers = new ExpertReaders([name], () => name)
+      return { readers, result: pager.during(readers, () => given(pager.pagesOf(0).fetch([0], rowsOf(0)))) }
+    })
+    passes[1].result.catch(() => undefined)
+    await settle()
+    expect(source.reading).toHaveLength(1)
+    passes[1].readers.leave('b')
+    source.reading[0].end(new SwitchyardError('no network'))
+    await expect(passes[0].result).rejects.toThrow('no network')
+    await expect(passes[1].result).rejects.toThrow('every request of this pass has ended')
+    await settle()
+    source.endAll()
+    expect(await passes[2].result).toEqual(['0'])
+    expect(passes[2].readers.waits('c')).toBe(true)
+  })
+
   it('share a read with other fetches, for which it goes on', async () => {
     const pager = pagerOf(3)
     const readers = readersOf()

@@ -80,6 +80,8 @@ export class Pager {
   private readonly fetches = new Set<Fetch>()
   /** The readers of the pass that runs; undefined if each of its fetches has one reader. */
   private readers: ExpertReaders | undefined
+  /** Settles when all passes so far are over. */
+  private lastPass: Promise<unknown> = Promise.resolve()
   private readonly stop = new AbortController()
 
   /** Throws a ConfigError if not even one expert fits into the memory, or if pinned ones fill it. */
@@ -128,10 +130,17 @@ export class Pager {
   }
 
   /**
-   * Runs a pass of the model for readers who are independent of each other. Only one such pass runs at a time. Rejects
-   * if no reader waits any more.
+   * Runs a pass of the model for readers who are independent of each other, when all earlier passes are over: fetches
+   * that are made meanwhile are those of this pass. Rejects if no reader waits any more.
    */
-  async during<T>(readers: ExpertReaders, pass: () => Promise<T>): Promise<T> {
+  during<T>(readers: ExpertReaders, pass: () => Promise<T>): Promise<T> {
+    const result = this.lastPass.then(() => this.runPass(readers, pass))
+    this.lastPass = result.catch(() => undefined)
+    return result
+  }
+
+  private async runPass<T>(readers: ExpertReaders, pass: () => Promise<T>): Promise<T> {
+    readers.throwIfNoneWaits()
     readers.onChange = () => this.leaveUnwanted()
     this.readers = readers
     try {

@@ -1,5 +1,6 @@
 import { sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import { lazyPromise } from '../../../base/promise-cache.js'
 import type { StoredTensor } from '../../../base/stored-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Buffer } from '../backend.js'
@@ -23,7 +24,6 @@ export class HostBuffer implements Buffer {
 /** A buffer of a tensor in a file, which is read into memory at the first use that needs it there. */
 export class StoredBuffer implements Buffer {
   readonly aval: Aval
-  private loaded: Promise<HostBuffer> | undefined
 
   constructor(readonly stored: StoredTensor) {
     const { dtype, shape } = stored
@@ -31,9 +31,7 @@ export class StoredBuffer implements Buffer {
   }
 
   /** The buffer in memory. */
-  load(): Promise<HostBuffer> {
-    return (this.loaded ??= this.stored.read().then(tensor => new HostBuffer(this.aval, tensor)))
-  }
+  readonly load = lazyPromise(async () => new HostBuffer(this.aval, await this.stored.read()))
 
   async read(): Promise<HostTensor> {
     return (await this.load()).tensor

@@ -1,18 +1,15 @@
 import { isMainThread } from 'node:worker_threads'
 import { SwitchyardError } from '../../../base/errors.js'
+import { lazyPromise } from '../../../base/promise-cache.js'
 
 /** ONNX Runtime's module for Node. */
 export type Runtime = typeof import('onnxruntime-node')
-
-let loaded: Promise<Runtime> | undefined
 
 /**
  * Loads ONNX Runtime, once per thread, with its telemetry turned off. Throws a SwitchyardError that says how to install
  * it if it is missing or incomplete.
  */
-export function loadRuntime(): Promise<Runtime> {
-  return (loaded ??= load())
-}
+export const loadRuntime: () => Promise<Runtime> = lazyPromise(load)
 
 async function load(): Promise<Runtime> {
   await disableTelemetry()

@@ -10,9 +10,12 @@ import { jit } from '../../api/jit.js'
 import * as lax from '../../api/lax.js'
 import * as np from '../../api/np.js'
 import { pagedArray } from '../../api/paged-array.js'
+import type { Page } from '../../api/paged-array.js'
 import * as random from '../../api/random.js'
 import { specialize } from '../../api/specialize.js'
+import { hostView } from '../../api/tensor.js'
 import type { Tensor } from '../../api/tensor.js'
+import type { CompiledWithWeights } from '../backend.js'
 import type { Concrete } from '../engine.js'
 import { OnnxBackend } from '../onnx/backend.js'
 import type { HostBuffer } from '../onnx/buffer.js'
@@ -182,5 +185,71 @@ describe('a paged array', () => {
     expect(() => f(weights, x, before)).toThrow('was donated to decode')
     const [z] = f(weights, x, jit(() => np.zeros([2, 9]))())
     expect(await z.numbers()).toEqual(Array(8).fill(12))
+  })
+})
+
+describe('a compilation that fails', () => {
+  /** Fails a call of `compileWithWeights`, counted from now. */
+  class FailingBackend extends OnnxBackend {
+    failing = Infinity
+
+    override async compileWithWeights(
+      ...given: Parameters<OnnxBackend['compileWithWeights']>
+    ): Promise<CompiledWithWeights> {
+      if (this.failing-- === 0) throw new Error('out of memory')
+      return super.compileWithWeights(...given)
+    }
+  }
+
+  /** Pages that stay, with room for what is kept beside each. */
+  class KeptPages extends MemoryPages {
+    readonly rooms: number[] = []
+    private readonly all = new Map<number, Page>()
+
+    override async *fetch(indices: readonly number[]): AsyncGenerator<Page> {
+      for await (const page of super.fetch(indices)) {
+        const parts = page.parts.map(part => ({ ...part, data: part.data.slice() }))
+        const keep = (bytes: number): boolean => this.rooms.push(bytes) > 0
+        const kept = this.all.get(page.index) ?? { index: page.index, parts, keep }
+        this.all.set(page.index, kept)
+        yield kept
+      }
+    }
+  }
+
+  it.each(['float32', 'int4'] as const)('is tried again, for a kernel in %s', async form => {
+    const backend = new FailingBackend(nodeSessions())
+    setBackend(backend)
+    const arrays =
+      form === 'float32'
+        ? [await hostView(random.normal(random.key(1), [2, 32, 48]))]
+        : await Promise.all(
+            [
+              np.astype(random.randint(random.key(2), [2, 48, 1, 16], 0, 256), 'uint8'),
+              random.uniform(random.key(3), [2, 48, 1]),
+            ].map(hostView),
+          )
+    const pages = new KeptPages('encoder/layers_1', arrays)
+    const parts = arrays.map((_, part) => pagedArray(pages, part))
+    const kernel: Kernel = form === 'float32' ? parts[0] : { values: parts[0], scales: parts[1] }
+    const f = specialize(
+      (w: { kernel: Kernel }, x: Tensor) =>
+        raggedDot(np.tanh(x), w.kernel, np.stack([np.array(0, 'int32'), np.array(x.shape[0], 'int32')])),
+      [
+        [new TensorType('float32', [3, 32])],
+        [new TensorType('float32', [101, 32])],
+        [new TensorType('float32', [1009, 32])],
+      ],
+    )
+    const weights = { kernel }
+    const run = async (): Promise<number[]> => f(weights, np.ones([2, 32])).numbers()
+    for (const failing of [0, 1, 2]) {
+      backend.failing = failing
+      await expect(run()).rejects.toThrow('out of memory')
+    }
+    const y = await run()
+    expect(y.every(Number.isFinite)).toBe(true)
+    expect(await run()).toEqual(y)
+    expect(pages.rooms).toHaveLength(form === 'float32' ? 0 : 1)
   })
 })

@@ -1,5 +1,6 @@
 import { bytesOfType } from '../../../base/host-tensor.js'
 import { Lru } from '../../../base/lru.js'
+import { cachedPromise } from '../../../base/promise-cache.js'
 import { is } from '../../program/program.js'
 import type { Program } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, Executable, ProgramsAtSizes } from '../backend.js'
@@ -65,9 +66,8 @@ class GroupWithInputs implements CompiledGroup {
     _: Page,
     parts: readonly Buffer[],
   ): Promise<Buffer[]> {
-    let executable = this.sizes.get(numRows)
-    if (!executable) this.sizes.set(numRows, (executable = this.compiled.at(program())))
-    return (await executable).run([...operands, ...parts])
+    const executable = await cachedPromise(this.sizes, numRows, () => this.compiled.at(program()))
+    return executable.run([...operands, ...parts])
   }
 
   release(): Promise<void> {
@@ -85,7 +85,8 @@ const forget = (executable: Promise<Executable>): void => void executable.then(e
  * there is room for it, or else for one run.
  */
 class GroupWithWeights implements CompiledGroup {
-  private readonly ofPages = new Map<Page, Promise<CompiledWithWeights>>()
+  /** The pages that have room for their program, and these programs; null if its compilation has failed. */
+  private readonly ofPages = new Map<Page, Promise<CompiledWithWeights> | null>()
   private readonly programs = new Lru<number, Program>(MAX_SIZES)
 
   constructor(
@@ -117,9 +118,13 @@ class GroupWithWeights implements CompiledGroup {
     const others = this.examples[0].inputs.slice(this.numParts).map(() => null)
     // The room comes first: other pages may have to leave memory for it.
     const bytes = parts.reduce((sum, { aval }) => sum + bytesOfType(aval), 0)
-    const isKept = page.keep?.(Math.ceil(COPY * bytes), () => void this.forget(page)) ?? false
+    const hasRoom = this.ofPages.has(page) || page.keep?.(Math.ceil(COPY * bytes), () => void this.forget(page))
     const compiled = this.backend.compileWithWeights(this.examples, [...others, ...parts], [], true)
-    if (isKept) this.ofPages.set(page, compiled)
+    if (!hasRoom) return compiled
+    this.ofPages.set(page, compiled)
+    compiled.catch(() => {
+      if (this.ofPages.get(page) === compiled) this.ofPages.set(page, null)
+    })
     return compiled
   }
 

@@ -1,6 +1,7 @@
 import { allocate, isFloat } from '../../../base/dtypes.js'
 import { hostScalar, partOf, sizeOf, toNumbers } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import { cachedPromise } from '../../../base/promise-cache.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
 import type { Backend, Buffer } from '../backend.js'
@@ -22,13 +23,16 @@ export class Groups {
   async of(region: Region): Promise<RegionRunner> {
     const examples = EXAMPLE_ROWS.map(n => groupProgram(region, n)) as [Program, Program, Program]
     const key = examples[0].toString()
-    let group = this.known.get(key)
-    if (!group) this.known.set(key, (group = compileGroup(this.backend, examples, region.paged.length)))
-    return new RegionRunner(this.backend, await group)
+    const group = await cachedPromise(this.known, key, () => compileGroup(this.backend, examples, region.paged.length))
+    return new RegionRunner(this.backend, group)
   }
 
   async release(): Promise<void> {
-    for (const group of this.known.values()) await (await group).release()
+    for (const group of this.known.values())
+      await group.then(
+        g => g.release(),
+        () => undefined,
+      )
   }
 }
 

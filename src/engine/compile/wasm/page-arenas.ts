@@ -38,18 +38,31 @@ export class PageArenas {
     return new Uint8Array(buffer, next, bytes)
   }
 
-  /** A memory for all that is still to be allocated, or as much of it as a memory can hold, for one page at least. */
+  /**
+   * A memory for all that is still to be allocated, or as much of it as a memory can hold. If the system refuses it, half
+   * of that is tried, and so on, for one page at least.
+   */
   private open(size: number): typeof this.arena {
-    const bytes = Math.min(MAX_BYTES, SCRATCH_BYTES + Math.max(size, this.most))
-    if (SCRATCH_BYTES + size > bytes) return undefined
-    const pages = Math.ceil(bytes / PAGE)
-    try {
-      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
-      arenas.set(memory.buffer, { memory })
-      return { buffer: memory.buffer, next: SCRATCH_BYTES }
-    } catch (error) {
-      if (error instanceof RangeError) return undefined
-      throw error
+    const least = SCRATCH_BYTES + size
+    for (let bytes = Math.min(MAX_BYTES, Math.max(least, SCRATCH_BYTES + this.most)); bytes >= least;) {
+      const memory = memoryOf(bytes)
+      if (memory) {
+        arenas.set(memory.buffer, { memory })
+        return { buffer: memory.buffer, next: SCRATCH_BYTES }
+      }
+      bytes = bytes > least ? Math.max(least, bytes / 2) : 0
     }
+    return undefined
+  }
+}
+
+/** A memory of at least so many bytes; undefined if the system has no room for it. */
+function memoryOf(bytes: number): WebAssembly.Memory | undefined {
+  const pages = Math.ceil(bytes / PAGE)
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages })
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
   }
 }

@@ -1,3 +1,4 @@
+import { cachedPromise } from '../../../../base/promise-cache.js'
 import type { DType } from '../../../../base/dtypes.js'
 import { hostFrom, sizeOf } from '../../../../base/host-tensor.js'
 import type { HostTensor } from '../../../../base/host-tensor.js'
@@ -12,11 +13,8 @@ const known = new WeakMap<SessionFactory, Promise<boolean>>()
  * AVX2 or AVX-512 but without VNNI, its kernel adds two products in 16 bits, which saturate. So the largest products
  * are computed once.
  */
-export function multipliesSignedExactly(sessions: SessionFactory): Promise<boolean> {
-  let answer = known.get(sessions)
-  if (!answer) known.set(sessions, (answer = measure(sessions)))
-  return answer
-}
+export const multipliesSignedExactly = (sessions: SessionFactory): Promise<boolean> =>
+  cachedPromise(known, sessions, () => measure(sessions))
 
 async function measure(sessions: SessionFactory): Promise<boolean> {
   const [rows, inputs, outputs] = [2, 64, 16]

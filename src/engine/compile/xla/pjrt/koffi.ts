@@ -1,12 +1,11 @@
 import { SwitchyardError } from '../../../../base/errors.js'
+import { lazyPromise } from '../../../../base/promise-cache.js'
 
 /** The package that calls functions of shared libraries. */
 export type Koffi = (typeof import('koffi'))['default']
 
-let loaded: Promise<Koffi> | undefined
-
 /** Loads koffi, an optional dependency. Throws a SwitchyardError that says how to install it. */
-export const loadKoffi = (): Promise<Koffi> => (loaded ??= load())
+export const loadKoffi: () => Promise<Koffi> = lazyPromise(load)
 
 async function load(): Promise<Koffi> {
   let koffi: Koffi
