@@ -47,7 +47,13 @@ export { openBackend } from './engine/api/open-backend.js'
 export type { BackendName } from './engine/api/open-backend.js'
 export type { XlaOptions } from './engine/compile/xla/options.js'
 export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'
-export type { ArrayShard, ExecutableStats, Partition, ProgramsAtSizes } from './engine/compile/backend.js'
+export type {
+  ArrayShard,
+  ExecutableStats,
+  Partition,
+  ProgramsAtSizes,
+  WithWeightsOptions,
+} from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
 export type { GraphInfo, InputPart, Weight } from './engine/compile/onnx/proto.js'

@@ -1,6 +1,7 @@
 import { hostFrom } from '../base/host-tensor.js'
 import { isPaged } from '../engine/api/paged-array.js'
 import { specialize } from '../engine/api/specialize.js'
+import type { SpecializeOptions } from '../engine/api/specialize.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as tree from '../engine/api/tree.js'
@@ -20,6 +21,9 @@ export interface StageRange {
 /** What stages give. `memory` is empty if the last stage is not among them. */
 export type StagesOutput = PartOutput & { memory: LayerMemory }
 
+/** Who hears that a function is compiled for each size. */
+export type Notices = Pick<SpecializeOptions, 'onNotice'>
+
 /** The encoder, compiled once for all numbers of inputs, all lengths and all parts. It has one copy of the weights. */
 export interface CompiledEncoder {
   /** Runs stages on a part: see encode.ts. The first ones start from `state`, unless stage 0 is among them. */
@@ -31,22 +35,23 @@ export interface CompiledEncoder {
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
 }
 
-/** `params` decide the form: experts in pages are fetched between programs, so there is one for each stage. */
-export const compileEncoder = (params: ModelParams, options: ForwardOptions): CompiledEncoder =>
-  tree.leaves<Tensor>(params).some(isPaged) ? stageByStage(options) : together(options)
+/**
+ * `params` decide the form: experts in pages are fetched between programs, so there is one for each stage. `notices`:
+ * see `SpecializeOptions`.
+ */
+export const compileEncoder = (params: ModelParams, options: ForwardOptions, notices: Notices = {}): CompiledEncoder =>
+  tree.leaves<Tensor>(params).some(isPaged) ? stageByStage(options, notices) : together(options, notices)
 
 /** One program of all stages. */
-function together(options: ForwardOptions): CompiledEncoder {
+function together(options: ForwardOptions, notices: Notices): CompiledEncoder {
   const { config } = options
-  const encode = specialize(function encode_part(
-    params: ModelParams,
-    part: PartInputs,
-    state: PartState,
-    range: Tensor,
-    finished: Tensor,
-  ) {
-    return encodePart(params, part, state, range, finished, options)
-  }, encodeTypes(config))
+  const encode = specialize(
+    function encode_part(params: ModelParams, part: PartInputs, state: PartState, range: Tensor, finished: Tensor) {
+      return encodePart(params, part, state, range, finished, options)
+    },
+    encodeTypes(config),
+    notices,
+  )
   const last = config.numEncoderLayers + 1
   const sparseStages = stackLayers(config, 'encoder').flatMap(({ sparse }, i) => (sparse ? i + 1 : []))
   return {
@@ -69,19 +74,31 @@ function together(options: ForwardOptions): CompiledEncoder {
 const ints = (values: readonly number[]): Tensor => fromHost(hostFrom('int32', [values.length], values))
 
 /** A program for each stage. */
-function stageByStage(options: ForwardOptions): CompiledEncoder {
+function stageByStage(options: ForwardOptions, notices: Notices): CompiledEncoder {
   const { config } = options
-  const start = specialize(function start_encoder(params: ModelParams, part: PartInputs) {
-    return stagesOf(params, part, options).start()
-  }, startTypes(config))
-  const layers = stackLayers(config, 'encoder').map((_, i) =>
-    specialize(function encoder_layer(params: ModelParams, part: PartInputs, state: PartState) {
-      return stagesOf(params, part, options).layers[i](state)
-    }, layerTypes(config)),
+  const start = specialize(
+    function start_encoder(params: ModelParams, part: PartInputs) {
+      return stagesOf(params, part, options).start()
+    },
+    startTypes(config),
+    notices,
   )
-  const finish = specialize(function finish_encoder(params: ModelParams, part: PartInputs, x: Tensor) {
-    return stagesOf(params, part, options).finish(x)
-  }, finishTypes(config))
+  const layers = stackLayers(config, 'encoder').map((_, i) =>
+    specialize(
+      function encoder_layer(params: ModelParams, part: PartInputs, state: PartState) {
+        return stagesOf(params, part, options).layers[i](state)
+      },
+      layerTypes(config),
+      notices,
+    ),
+  )
+  const finish = specialize(
+    function finish_encoder(params: ModelParams, part: PartInputs, x: Tensor) {
+      return stagesOf(params, part, options).finish(x)
+    },
+    finishTypes(config),
+    notices,
+  )
   return {
     run: (params, part, given, { first, end }) => {
       let state = first === 0 ? start(params, part) : given

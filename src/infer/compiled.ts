@@ -5,7 +5,7 @@ import { specialize } from '../engine/api/specialize.js'
 import { distanceBiases, positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileEncoder } from './compiled-encoder.js'
-import type { CompiledEncoder } from './compiled-encoder.js'
+import type { CompiledEncoder, Notices } from './compiled-encoder.js'
 import { copyRows, decodeStep, emptyMemory, writeRows } from './decode.js'
 import type { Decoded, DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
 import { decodeTypes, writeTypes } from './example-types.js'
@@ -43,9 +43,21 @@ export interface CompiledDecoding {
 }
 
 /** `params`: those of the model, which decide how the encoder is compiled (see `compileEncoder`). */
-export function compileDecoding(params: ModelParams, options: ForwardOptions): CompiledDecoding {
+export function compileDecoding(
+  params: ModelParams,
+  options: ForwardOptions,
+  { onNotice }: Notices = {},
+): CompiledDecoding {
   const { config } = options
-  const encoder = compileEncoder(params, options)
+  // All layers of a stack say the same.
+  const said = new Set<string>()
+  const notices: Notices = {
+    onNotice: message => {
+      if (!said.has(message)) onNotice?.(message)
+      said.add(message)
+    },
+  }
+  const encoder = compileEncoder(params, options, notices)
   const advance = specialize(
     function decode_step(
       params: ModelParams,
@@ -58,7 +70,7 @@ export function compileDecoding(params: ModelParams, options: ForwardOptions): C
       return decodeStep(params, encoded, places, self, tokens, asked, options)
     },
     decodeTypes(config),
-    { donate: [3] },
+    { donate: [3], ...notices },
   )
   const write = specialize(
     function write_rows(
@@ -71,7 +83,7 @@ export function compileDecoding(params: ModelParams, options: ForwardOptions): C
       return writeRows(memory, parts, sources, rows)
     },
     writeTypes(config),
-    { donate: [1] },
+    { donate: [1], ...notices },
   )
   const noWeights = {}
   const tables = jit(function distance_biases(of: DistanceBiases): DistanceBiases {

@@ -37,29 +37,35 @@ const sentences = [
 ]
 
 /**
- * The logits of three steps of each row. `tolerance`: of the encoding in slices. `free`: the tokens of further rows.
+ * The logits of three steps of each input. `tolerance`: of the encoding in slices. `free`: the tokens of further rows.
  */
 async function logitsOf(
   params: ModelParams,
   of: ModelConfig,
   router: RouterConfig,
   tolerance: number,
+  inputs: readonly number[][],
   free: readonly number[] = [],
 ): Promise<number[]> {
   const options = { config: of, router, mode: 'eval' } as const
   const model = await decodingModel(params, options)
   await expectSameInSlices(model, options, tolerance)
-  const memory = RowMemory.empty(model, { rows: 3 + free.length, inputLength: 16, length: 4 })
-  const { memory: ofInputs } = await encoded(model, sentences, options)
+  const memory = RowMemory.empty(model, { rows: inputs.length + free.length, inputLength: 16, length: 4 })
+  const { memory: ofInputs } = await encoded(model, inputs, options)
   memory.write(
     ofInputs,
-    sentences.map(({ length }, i) => ({ row: i, input: i, inputLength: length })),
+    inputs.map(({ length }, i) => ({ row: i, input: i, inputLength: length })),
   )
   const logits: number[] = []
   for (const [step, token] of [0, 5, 31].entries()) {
-    const steps = [step, step, step, ...free.map(() => 0)]
-    const { scores } = await memory.advance([token, token, token + 1, ...free], steps, [0, 1, 2])
-    logits.push(...scores.logitsOf(0, 3)!)
+    const steps = [...inputs.map(() => step), ...free.map(() => 0)]
+    const tokens = [...inputs.map((_, row) => token + Math.floor(row / 2)), ...free]
+    const { scores } = await memory.advance(
+      tokens,
+      steps,
+      inputs.map((_, row) => row),
+    )
+    logits.push(...scores.logitsOf(0, inputs.length)!)
   }
   return logits
 }
@@ -95,25 +101,36 @@ const inBfloat16 = async (params: ModelParams): Promise<ModelParams> => {
 }
 
 describe('experts in pages', () => {
-  const cases: [string, Partial<ModelConfig>, Bits | null, Parameters<typeof withPagedExperts>[1], number][] = [
-    ['float32', {}, null, {}, 1e-6],
-    ['gated, in bfloat16', { activation: 'geluTanh', gatedActivation: true }, null, { stored: 'bfloat16' }, 1e-6],
-    ['stored transposed in float32', {}, null, { isTransposed: true }, 1e-6],
-    ['int8', {}, 8, {}, 0],
-    ['int4', {}, 4, {}, 0],
-    ['gated, in int8', { activation: 'gelu', gatedActivation: true }, 8, {}, 0],
+  const [one, two] = [{ selectedExperts: 1 }, { selectedExperts: 2 }]
+  const cases: [
+    string,
+    Partial<ModelConfig>,
+    Partial<RouterConfig>,
+    Bits | null,
+    Parameters<typeof withPagedExperts>[1],
+    number,
+  ][] = [
+    ['float32', {}, two, null, {}, 1e-6],
+    ['gated, in bfloat16', { activation: 'geluTanh', gatedActivation: true }, two, null, { stored: 'bfloat16' }, 1e-6],
+    ['stored transposed in float32', {}, two, null, { isTransposed: true }, 1e-6],
+    ['int8, one expert for a token', {}, one, 8, {}, 0],
+    ['int8, two experts', {}, two, 8, {}, 0],
+    ['int4, one expert', {}, one, 4, {}, 0],
+    ['int4, two experts', {}, two, 4, {}, 0],
+    ['gated, in int8', { activation: 'gelu', gatedActivation: true }, two, 8, {}, 0],
   ]
-  it.each(cases)('give the answers of the resident model: %s', async (_, changes, bits, stored, tolerance) => {
+  it.each(cases)('give the answers of the resident model: %s', async (_, changes, chosen, bits, stored, tolerance) => {
     const model = { ...config, ...changes }
-    // Results in 4 bits are equal for one expert a token only: they depend on how many rows a product has.
-    const router: RouterConfig = { ...base.router, selectedExperts: bits === 4 ? 1 : 2 }
+    const router: RouterConfig = { ...base.router, ...chosen }
     const loaded = await loadForInference(newWeights('test', model, router, 0), bits)
     const resident = stored?.stored === 'bfloat16' ? await inBfloat16(loaded) : loaded
     const { params: paged, pages } = await withPagedExperts(resident, stored)
     expect(pages).toHaveLength(4)
-    const expected = await logitsOf(resident, model, router, tolerance)
-    const logits = await logitsOf(paged, model, router, tolerance)
-    expect(difference(expected, logits)).toBeLessThanOrEqual(tolerance)
+    for (const inputs of bits ? [sentences, sentences.slice(0, 1)] : [sentences]) {
+      const expected = await logitsOf(resident, model, router, tolerance, inputs)
+      const logits = await logitsOf(paged, model, router, tolerance, inputs)
+      expect(difference(expected, logits)).toBeLessThanOrEqual(tolerance)
+    }
 
     const searches = (): ReturnType<typeof greedySearch>[] => [
       greedySearch({ maxNewTokens: 6 }),
@@ -143,7 +160,7 @@ describe('experts in pages', () => {
     const resident = await loadForInference(newWeights('test', config, router, 0), 8)
     const runWith = async (free: readonly number[]): Promise<{ logits: number[]; decoderFetches: number[][] }> => {
       const { params, pages } = await withPagedExperts(resident)
-      const logits = await logitsOf(params, config, router, 0, free)
+      const logits = await logitsOf(params, config, router, 0, sentences, free)
       const decoders = pages.filter(({ name }) => name.includes('decoder'))
       return { logits, decoderFetches: decoders.flatMap(({ fetched }) => fetched.map(list => [...list])) }
     }

@@ -7,6 +7,7 @@ import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { HIDDEN_BIAS } from '../nn/attention.js'
 import { compileDecoding } from './compiled.js'
 import type { CompiledDecoding } from './compiled.js'
+import type { Notices } from './compiled-encoder.js'
 import type { DecoderMemory, LayerMemory, MemorySizes } from './decode.js'
 import { readChoices } from './expert-choices.js'
 import type { ExpertChoices } from './expert-choices.js'
@@ -27,8 +28,12 @@ export interface DecodingModel {
 }
 
 /** Compiles a model. Its parameters are not read after this but by the compiled functions. */
-export async function decodingModel(params: ModelParams, options: ForwardOptions): Promise<DecodingModel> {
-  const compiled = compileDecoding(params, options)
+export async function decodingModel(
+  params: ModelParams,
+  options: ForwardOptions,
+  notices: Notices = {},
+): Promise<DecodingModel> {
+  const compiled = compileDecoding(params, options, notices)
   const { encoder, decoder } = compiled.distances(params)
   return {
     config: options.config,

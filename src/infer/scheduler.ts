@@ -1,6 +1,7 @@
 import { releaseArrays } from '../engine/api/tensor.js'
 import { stackLayers } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
+import type { Notices } from './compiled-encoder.js'
 import type { MemorySizes } from './decode.js'
 import { EncodingRequests } from './encoding-requests.js'
 import { isOneSlice, mayDrop } from './encoding-plan.js'
@@ -19,7 +20,7 @@ import { RunningRequests } from './running-requests.js'
 import { SchedulerCounts } from './statistics.js'
 import type { GeneratorStatistics } from './statistics.js'
 
-export interface SchedulerOptions extends SchedulerLimits {
+export interface SchedulerOptions extends SchedulerLimits, Notices {
   /**
    * If true, the scheduler takes the parameters over: it packs them for matmuls and releases the originals, so that
    * memory holds them once. They cannot be used for anything else afterwards.
@@ -153,7 +154,7 @@ export class Scheduler {
   /** Compiles the model with the parameters, and releases them if they are the scheduler's own. */
   private async compile(): Promise<DecodingModel> {
     const { params } = this
-    const model = await decodingModel(params, this.forward)
+    const model = await decodingModel(params, this.forward, { onNotice: this.options.onNotice })
     if (this.options.release) {
       for await (const arrays of model.compiled.prepare(params)) {
         this.hasReleased = true

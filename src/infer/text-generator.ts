@@ -48,6 +48,8 @@ export interface TextModel {
   readonly limits?: TextLimits
   /** Returns an error message if a request does not fit into memory: see SchedulerLimits. */
   readonly memoryProblem?: SchedulerLimits['memoryProblem']
+  /** Receives messages for a person: that the model is compiled for each size of its inputs. */
+  readonly onNotice?: (message: string) => void
   /** The experts, if they are read when tokens meet them. */
   readonly experts?: PagedExperts
   /** Closes the files that answering reads. Afterwards the model cannot answer. */
@@ -124,6 +126,7 @@ export class TextGenerator {
         release,
         onPass: limits.onPass,
         experts: model.experts,
+        onNotice: model.onNotice,
       },
     )
     this.queue = new AnswerQueue(this.scheduler)

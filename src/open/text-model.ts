@@ -79,7 +79,7 @@ export async function loadOpened(
       onPaging,
     })
     noteFetched(weights, onNotice)
-    const opened = { ...model, limits, path: weights.path, memoryProblem: requestProblem }
+    const opened = { ...model, limits, onNotice, path: weights.path, memoryProblem: requestProblem }
     const { close } = model
     if (close === undefined) return opened
     isReadLater = true

@@ -54,7 +54,7 @@ export async function openForEvaluation(path: string, given: OpenForEvaluation, 
     folder,
     step,
     task,
-    model: trainedTextModel(params, config, task.codec, custom),
+    model: { ...trainedTextModel(params, config, task.codec, custom), onNotice },
     lossOf: (leaf, split) => lossOf(params, config, leaf, split, custom),
   }
 }
@@ -84,6 +84,7 @@ async function openPaged(
       model: {
         ...trainedTextModel(params, config, task.codec, custom),
         experts,
+        onNotice,
         close: async () => {
           await experts?.close()
           await weights.close()

@@ -22,6 +22,8 @@ export interface SpecializeOptions {
    * Positions of donated arguments, counted from the weights at 0, which cannot be donated: see `JitOptions.donate`.
    */
   donate?: readonly number[]
+  /** Receives a message for a person if the function has no form that serves all sizes, and why. */
+  onNotice?: (message: string) => void
 }
 
 /** The types of a function's arguments other than the weights, at three different sizes. */
@@ -64,7 +66,7 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
   examples: ExampleTypes,
   options: SpecializeOptions = {},
 ): Specialized<W, A, R> {
-  const { donate = [] } = readOptions('specialize', options, ['donate'])
+  const { donate = [], onNotice } = readOptions('specialize', options, ['donate', 'onNotice'])
   const name = f.name || 'f'
   /** Traced programs; the key is the types of the weights and of the arguments. */
   const traced = new Lru<string, TracedWithWeights>(MAX_TRACES)
@@ -120,6 +122,12 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     )
     // A failed compilation (out of memory, say) is not cached, so that the next call tries again.
     withWeights.copied.catch(() => compiled.delete(tree as object))
+    void withWeights.eachSizeBecause.then(
+      reason => {
+        if (reason !== undefined) onNotice?.(eachSizeNotice(name, reason))
+      },
+      () => undefined,
+    )
     const sizes = new Lru<string, AtSizes>(MAX_SIZES, size => size.release())
     return { tree, types, used, values, copied: withWeights.copied, at: withWeights.at, sizes }
   }
@@ -160,6 +168,9 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
   )
 }
 
+const eachSizeNotice = (name: string, reason: string): string =>
+  `${name} is compiled by itself for each set of sizes of its arguments, which takes time at every new size, and memory: ${reason}`
+
 const typesKey = (def: TreeDef, types: readonly Aval[]): string => [treeKey(def), ...types.map(formatAval)].join(' ')
 
 /**
@@ -185,7 +196,7 @@ function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: num
 }
 
 /** The function, compiled with one tree of weights. */
-interface WithWeights extends FunctionWithWeights {
+interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'> {
   readonly tree: TensorTree
   /** A key of the weights' structure, shapes and dtypes. */
   readonly types: string

@@ -70,8 +70,27 @@ export interface Executable {
 /** A function's programs at three different input sizes. What differs between them depends on the sizes. */
 export type ProgramsAtSizes = readonly [Program, Program, Program]
 
+/** How a function is compiled with its weights. */
+export interface WithWeightsOptions {
+  /**
+   * The function is one of many small ones, which should take little memory beside their weights, and no threads of
+   * their own.
+   */
+  readonly isSmall?: boolean
+  /**
+   * For a part of a larger function: the lengths of the larger function's inputs, each in the three examples. The
+   * lengths of the part's inputs follow from them.
+   */
+  readonly lengths?: readonly (readonly number[])[]
+}
+
 /** A function compiled with the data of some inputs, its weights, for any sizes of its other inputs. */
 export interface CompiledWithWeights {
+  /**
+   * Why each set of sizes is compiled by itself, with code and perhaps weights of its own: a clause about the function.
+   * Left out if all share one form, or if the backend always does that.
+   */
+  readonly eachSizeBecause?: string
   /** The positions of the weights that the backend has copied, and whose buffers it therefore does not keep. */
   readonly copied: readonly number[]
   /**
@@ -128,14 +147,13 @@ export interface Backend {
   /**
    * Compiles a function some of whose inputs, its weights, hold the same data in each run. `weights` has a buffer for
    * each of them and null for each other input. The backend prepares the weights once, for all sizes of the other
-   * inputs. A backend that has nothing to prepare compiles the program of each size separately. `isSmall`: the function
-   * is one of many small ones, which should take little memory beside their weights, and no threads of their own.
+   * inputs. A backend that has nothing to prepare compiles the program of each size separately.
    */
   compileWithWeights(
     examples: ProgramsAtSizes,
     weights: readonly (Buffer | null)[],
     donated?: readonly boolean[],
-    isSmall?: boolean,
+    options?: WithWeightsOptions,
   ): Promise<CompiledWithWeights>
   /**
    * Whether a composite's kernel gives other results, by more than rounding, if its arrays are inputs instead of

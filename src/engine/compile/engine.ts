@@ -106,6 +106,8 @@ export class Concrete extends Value {
 export interface FunctionWithWeights {
   /** Once compiled: the positions of the weights that were copied, and whose arrays are therefore no longer needed. */
   readonly copied: Promise<readonly number[]>
+  /** Once compiled: see `CompiledWithWeights`. */
+  readonly eachSizeBecause: Promise<string | undefined>
   /** The function at the sizes of this program. */
   at(program: Program): FunctionAtSizes
 }
@@ -259,9 +261,12 @@ export class Engine implements Evaluator {
     )
     // A failure is reported by each run, not as an unhandled rejection.
     compiled.catch(() => undefined)
+    const eachSizeBecause = compiled.then(c => c.eachSizeBecause)
+    eachSizeBecause.catch(() => undefined)
     const donatedOthers = donated.filter((_, i) => weights[i] === null)
     return {
       copied: compiled.then(c => c.copied),
+      eachSizeBecause,
       at: program => {
         const executable = compiled.then(c => this.compiling.count(c.at(program)))
         executable.catch(() => undefined)

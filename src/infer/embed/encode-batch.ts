@@ -9,6 +9,7 @@ import { nonPaddingTokens } from '../../model/padding.js'
 import { distanceBiases, positionTables } from '../../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../../model/types.js'
 import { noNoise } from '../../nn/noise.js'
+import type { Notices } from '../compiled-encoder.js'
 import { NO_TOKEN, ofPaddedInputs } from '../decode.js'
 import { vectorTypes } from '../example-types.js'
 import { InputBiases } from '../input-biases.js'
@@ -41,26 +42,35 @@ export const inputOfToken = (inputs: readonly (readonly number[])[], token: numb
  * The encoder and the head, compiled once for all batch sizes and lengths. It takes the weights over: they are packed
  * for matrix products at the first call, and the originals are released.
  */
-export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, options: ForwardOptions): BatchEncoder {
-  const run = specialize(function embed_texts(
-    { model, dense }: EmbeddingWeights,
-    ids: Tensor, // [batch, length]
-    promptLength: Tensor, // []
-    biases: Tensor[], // [1, heads, length, length] each
-  ) {
-    const { output } = encode(
-      model as ModelParams,
-      { encoder_input_tokens: ids },
-      ofPaddedInputs(options),
-      noNoise,
-      biases,
-    ) // [batch, length, dModel]
-    const isToken = nonPaddingTokens(ids, undefined, NO_TOKEN) // [batch, length]
-    const isPooled = head.includePrompt
-      ? isToken
-      : np.logicalAnd(isToken, np.greaterEqual(np.arange(ids.shape[1]), promptLength)) // [batch, length]
-    return applyHead(head, dense, output, isPooled) // [batch, size]
-  }, vectorTypes(options.config))
+export function batchEncoder(
+  weights: EmbeddingWeights,
+  head: VectorHead,
+  options: ForwardOptions,
+  notices: Notices = {},
+): BatchEncoder {
+  const run = specialize(
+    function embed_texts(
+      { model, dense }: EmbeddingWeights,
+      ids: Tensor, // [batch, length]
+      promptLength: Tensor, // []
+      biases: Tensor[], // [1, heads, length, length] each
+    ) {
+      const { output } = encode(
+        model as ModelParams,
+        { encoder_input_tokens: ids },
+        ofPaddedInputs(options),
+        noNoise,
+        biases,
+      ) // [batch, length, dModel]
+      const isToken = nonPaddingTokens(ids, undefined, NO_TOKEN) // [batch, length]
+      const isPooled = head.includePrompt
+        ? isToken
+        : np.logicalAnd(isToken, np.greaterEqual(np.arange(ids.shape[1]), promptLength)) // [batch, length]
+      return applyHead(head, dense, output, isPooled) // [batch, size]
+    },
+    vectorTypes(options.config),
+    notices,
+  )
   const tables = positionTables(weights.model as ModelParams, 'encoder', options.config)
   const distances = jit(function encoder_distances(given: Tensor[]) {
     return distanceBiases(given, 'encoder', options)

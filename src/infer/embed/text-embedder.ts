@@ -32,7 +32,7 @@ export interface EmbeddingModel {
   readonly defaultPrompt?: string
   /** How its vectors are compared. */
   readonly similarity: Similarity
-  /** Receives messages for a person: that texts are cut. */
+  /** Receives messages for a person: that texts are cut, or that the model is compiled for each size of its inputs. */
   readonly onNotice?: (message: string) => void
   /** The experts, if they are read when tokens meet them. */
   readonly experts?: Pick<PagedExperts, 'during' | 'statistics'>
@@ -67,7 +67,7 @@ export class TextEmbedder {
 
   /** The embedder takes the model's weights over: they cannot be used for anything else afterwards. */
   constructor(readonly model: EmbeddingModel) {
-    this.encodeBatch = batchEncoder(model.weights, model.head, model.options)
+    this.encodeBatch = batchEncoder(model.weights, model.head, model.options, { onNotice: model.onNotice })
   }
 
   /** How many numbers a vector has. */

@@ -12,6 +12,7 @@ import type {
   Executable,
   ExecutableStats,
   ProgramsAtSizes,
+  WithWeightsOptions,
 } from '../backend.js'
 import { cutGenerated } from '../generated.js'
 import type { Generated, GeneratorLimits } from '../generated.js'
@@ -32,6 +33,7 @@ import { forFewRows } from './few-rows.js'
 import { generalize } from './generalize.js'
 import { atBoundary, toGraph, toGraphInChunks } from './model.js'
 import { allNodes } from './nodes.js'
+import { NotGeneralError } from './not-general.js'
 import type { GraphInfo } from './proto.js'
 import { expandIntegerProducts, hasIntegerProducts } from './integer-product/expand.js'
 import { multipliesSignedExactly } from './integer-product/signed.js'
@@ -135,11 +137,18 @@ export class OnnxBackend implements Backend {
     examples: ProgramsAtSizes,
     given: readonly (Buffer | null)[],
     donated: readonly boolean[] = [],
-    isSmall = false,
+    { isSmall = false, lengths }: WithWeightsOptions = {},
   ): Promise<CompiledWithWeights> {
-    const general = generalize(examples.map(program => toGraph(simplify(onOneDevice(program)))))
-    // No general graph can be made of the examples: each size gets its own session, which has no copies of the weights.
-    if (!general) return this.eachSize(given, donated)
+    let general: GraphInfo
+    try {
+      general = generalize(
+        examples.map(program => toGraph(simplify(onOneDevice(program)))),
+        lengths,
+      )
+    } catch (error) {
+      if (error instanceof NotGeneralError) return this.eachSize(given, donated, error.message)
+      throw error
+    }
     const sources = await Promise.all(given.map(b => b && this.sourceOf(b)))
     const { graph: withEmbedded, kept, embedded, copied, weightBytes } = embedWeights(general, sources)
     const signed = await this.signed(withEmbedded)
@@ -191,8 +200,14 @@ export class OnnxBackend implements Backend {
     return atBoundary(tensor)
   }
 
-  private eachSize(weights: readonly (Buffer | null)[], donated: readonly boolean[]): CompiledWithWeights {
+  /** Each size gets its own session, which has no copies of the weights. */
+  private eachSize(
+    weights: readonly (Buffer | null)[],
+    donated: readonly boolean[],
+    eachSizeBecause: string,
+  ): CompiledWithWeights {
     return {
+      eachSizeBecause,
       copied: [],
       at: async program => withWeights(await this.compile(program, donated), weights),
       release: async () => undefined,

@@ -1,11 +1,11 @@
 import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
+import { allEqual, formulasOf } from './formulas.js'
+import type { Formula, Values } from './formulas.js'
+import { NotGeneralError } from './not-general.js'
 import { elementTypes } from './proto.js'
 import type { Node } from './proto.js'
-
-/** A length or an integer constant that may differ among the example graphs (see generalize.ts): its value in each. */
-export type Values = readonly number[]
 
 /** A size that is known only at run time: the length of an axis of an input. */
 export interface Size {
@@ -15,9 +15,6 @@ export interface Size {
   values: Values
 }
 
-export const allEqual = (values: Values): boolean => values.every(v => v === values[0])
-export const same = (a: Values, b: Values): boolean => a.every((v, i) => v === b[i])
-
 /** Writes constants, and nodes that compute those constants of the examples that depend on sizes. */
 export class SizeWriter {
   readonly nodes: Node[] = []
@@ -25,15 +22,20 @@ export class SizeWriter {
   /** The names of constants and nodes written so far, by what they compute. */
   private readonly written = new Map<string, string>()
 
-  constructor(private readonly sizes: readonly Size[]) {}
+  /** `lengths`: if given, those from which all `sizes` follow. */
+  constructor(
+    private readonly sizes: readonly Size[],
+    private readonly lengths?: readonly Values[],
+  ) {}
 
   /**
    * Writes a constant whose values in the examples are `tensors`, and returns its name: `name` itself if they are
-   * equal. Null if no formula fits. `isTargetShape`: whether it is the shape operand of a Reshape.
+   * equal. Throws a NotGeneralError if no formula fits. `isTargetShape`: whether it is the shape operand of a Reshape.
    */
-  constant(name: string, tensors: readonly HostTensor[], isTargetShape: boolean): string | null {
+  constant(name: string, tensors: readonly HostTensor[], isTargetShape: boolean): string {
     const [{ dtype, shape }] = tensors
-    if (tensors.some(t => t.dtype !== dtype || !sameShape(t.shape, shape))) return null
+    if (tensors.some(t => t.dtype !== dtype || !sameShape(t.shape, shape)))
+      throw new NotGeneralError('it has a constant with another shape at other sizes')
     const examples = tensors.map(toNumbers)
     const elements = examples[0].map((_, i) => examples.map(numbers => numbers[i]))
     const sizeDependent = elements.flatMap((values, i) => (allEqual(values) || values.every(Number.isNaN) ? [] : i))
@@ -42,69 +44,45 @@ export class SizeWriter {
       return name
     }
     // Indices are int64, but a program may also compute with an axis length as an int32 constant.
-    if ((dtype !== 'int64' && dtype !== 'int32' && dtype !== 'uint32') || shape.length > 1) return null
+    if ((dtype !== 'int64' && dtype !== 'int32' && dtype !== 'uint32') || shape.length > 1)
+      throw new NotGeneralError(`it computes with ${dtype} numbers that depend on sizes: ${elements[sizeDependent[0]]}`)
     // Reshape infers one length that is given as -1, unless another length is 0: then it has no way to infer it.
     if (isTargetShape && sizeDependent.length === 1 && !examples[0].includes(0))
       return this.ints(examples[0].map((n, i) => (i === sizeDependent[0] ? -1 : n)))
     const parts = elements.map(values => (allEqual(values) ? this.ints([values[0]]) : this.formula(values)))
-    if (parts.includes(null)) return null
-    const vector = parts.length === 1 ? parts[0]! : this.node('Concat', parts as string[], { axis: 0 })
+    const vector = parts.length === 1 ? parts[0] : this.node('Concat', parts, { axis: 0 })
     const typed = dtype === 'int64' ? vector : this.node('Cast', [vector], { to: elementTypes[dtype] })
     return shape.length === 0 ? this.node('Squeeze', [typed]) : typed
   }
 
   /**
-   * A vector with one element, which has these values in the examples. Null if no formula fits. The kinds of formulas
-   * are tried from the simplest on. If several of one kind fit, the result is null, since they differ at other sizes.
+   * A vector with one element, which has these values in the examples. If several formulas fit, they differ at other
+   * sizes, unless the sizes follow from fewer lengths, of which one formula gives these values.
    */
-  private formula(values: Values): string | null {
-    for (const formulas of [this.multiples(values), this.products(values), this.sums(values)]) {
-      if (formulas.length > 0) return formulas.length === 1 ? formulas[0]() : null
-    }
-    return null
-  }
-
-  /** factor * size. */
-  private multiples(values: Values): (() => string)[] {
-    return this.sizes.flatMap(size => {
-      const factor = values[0] / size.values[0]
-      const fits =
-        Number.isInteger(factor) &&
-        same(
-          values,
-          size.values.map(v => factor * v),
-        )
-      return fits ? () => this.times(this.size(size), factor) : []
-    })
-  }
-
-  /** factor * size * size. */
-  private products(values: Values): (() => string)[] {
-    return this.sizes.flatMap((s, i) =>
-      this.sizes.slice(i).flatMap(t => {
-        const factor = values[0] / (s.values[0] * t.values[0])
-        const fits =
-          Number.isInteger(factor) &&
-          same(
-            values,
-            s.values.map((v, n) => factor * v * t.values[n]),
-          )
-        return fits ? () => this.times(this.node('Mul', [this.size(s), this.size(t)]), factor) : []
-      }),
+  private formula(values: Values): string {
+    const [formula, ...others] = formulasOf(values, this.sizes)
+    const isOne = others.length === 0 || formulasOf(values, this.lengths?.map(v => ({ values: v })) ?? []).length === 1
+    if (formula && isOne) return this.write(formula)
+    throw new NotGeneralError(
+      `it has a length or index of ${values.join(', ')} at three sizes, which ${formula ? 'several formulas give' : 'is no multiple of a length of its arguments, or of two, and no sum of one and a constant'}`,
     )
   }
 
-  /** size + constant. */
-  private sums(values: Values): (() => string)[] {
-    return this.sizes.flatMap(size => {
-      const rest = values[0] - size.values[0]
-      return same(
-        values,
-        size.values.map(v => v + rest),
-      )
-        ? () => this.node('Add', [this.size(size), this.ints([rest])])
-        : []
-    })
+  private write(formula: Formula<Size>): string {
+    switch (formula.kind) {
+      case 'multiple':
+        return this.times(this.size(formula.size), formula.factor)
+      case 'product':
+        return this.times(
+          this.node(
+            'Mul',
+            formula.sizes.map(size => this.size(size)),
+          ),
+          formula.factor,
+        )
+      case 'sum':
+        return this.node('Add', [this.size(formula.size), this.ints([formula.rest])])
+    }
   }
 
   private times(name: string, factor: number): string {

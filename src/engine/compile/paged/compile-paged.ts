@@ -31,6 +31,7 @@ export async function compilePaged(
   const general = await PagedFunction.compile(backend, groups, [cut(first), cut(second), cut(third)], weights)
   return {
     copied: general.copied,
+    eachSizeBecause: general.eachSizeBecause,
     at: program => general.at(cut(alike(program, first, name))),
     release: async () => {
       await general.release()
@@ -70,6 +71,7 @@ const eachSize = (
   cut: Cutter,
 ): CompiledWithWeights => ({
   copied: [],
+  eachSizeBecause: 'it does not apply the same functions at all sizes',
   at: async program => {
     const own = cut(inlineCalls(program))
     const compiled = await PagedFunction.compile(backend, groups, [own, own, own], weights)

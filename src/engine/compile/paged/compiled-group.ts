@@ -119,7 +119,7 @@ class GroupWithWeights implements CompiledGroup {
     // The room comes first: other pages may have to leave memory for it.
     const bytes = parts.reduce((sum, { aval }) => sum + bytesOfType(aval), 0)
     const hasRoom = this.ofPages.has(page) || page.keep?.(Math.ceil(COPY * bytes), () => void this.forget(page))
-    const compiled = this.backend.compileWithWeights(this.examples, [...others, ...parts], [], true)
+    const compiled = this.backend.compileWithWeights(this.examples, [...others, ...parts], [], { isSmall: true })
     if (!hasRoom) return compiled
     this.ofPages.set(page, compiled)
     compiled.catch(() => {

@@ -23,6 +23,8 @@ export class PagedFunction {
     private readonly kept: ReadonlyMap<number, Buffer>,
     /** The positions of the weights that every segment that reads them has copied. */
     readonly copied: readonly number[],
+    /** See `CompiledWithWeights`: of the first such segment. */
+    readonly eachSizeBecause: string | undefined,
   ) {}
 
   /** `weights` has null for inputs that are no weights. */
@@ -33,6 +35,10 @@ export class PagedFunction {
     weights: readonly (Buffer | null)[],
   ): Promise<PagedFunction> {
     const [{ inputs, segments }] = cuts
+    const lengths = inputs.flatMap((v, i) =>
+      weights[i] ? [] : v.aval.shape.map((_, axis) => cuts.map(cut => cut.inputs[i].aval.shape[axis])),
+    )
+    const options = { lengths: [...new Map(lengths.map(values => [values.join(), values])).values()] }
     const bufferOf = new Map<Atom, Buffer | null>(inputs.map((v, i) => [v, weights[i]]))
     const ofRegions = new Set<Atom>(segments.flatMap(s => s.regions.flatMap(readInMemory)))
     const [copied, notCopied] = [new Set<Atom>(), new Set<Atom>(ofRegions)]
@@ -41,7 +47,7 @@ export class PagedFunction {
     for (const [i, { program, donated, regions }] of segments.entries()) {
       const [a, b, c] = cuts.map(cut => cut.segments[i].program)
       const ofSegment = program.inputs.map(v => bufferOf.get(v) ?? null)
-      const own = a.outputs.length > 0 ? await backend.compileWithWeights([a, b, c], ofSegment, donated) : null
+      const own = a.outputs.length > 0 ? await backend.compileWithWeights([a, b, c], ofSegment, donated, options) : null
       program.inputs.forEach((v, k) => (own?.copied.includes(k) ? copied : notCopied).add(v))
       const runners: RegionRunner[] = []
       for (const region of regions) runners.push(await groups.of(region))
@@ -53,6 +59,7 @@ export class PagedFunction {
       weights.map(buffer => buffer !== null),
       new Map(inputs.flatMap((v, i) => (ofRegions.has(v) && weights[i] ? [[i, weights[i]] as const] : []))),
       inputs.flatMap((v, i) => (copied.has(v) && !notCopied.has(v) ? [i] : [])),
+      compiled.flatMap(segment => segment.compiled?.eachSizeBecause ?? [])[0],
     )
   }
 
