@@ -95,6 +95,16 @@ export class Scheduler {
     }
   }
 
+  /** How much it takes on. */
+  get limits(): SchedulerLimits {
+    return this.options
+  }
+
+  /** Begins the counts of `statistics` again from 0. */
+  clearCounts(): void {
+    this.counts.clear()
+  }
+
   /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
   add(request: Request): void {
     const { config } = this.forward

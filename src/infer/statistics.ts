@@ -44,6 +44,13 @@ export class SchedulerCounts {
     this.expertTokens = Array.from({ length: sparseLayers }, () => new Array<number>(numExperts).fill(0))
   }
 
+  /** Begins all counts again from 0. */
+  clear(): void {
+    this.steps = this.inputTokens = this.generatedTokens = this.droppedTokens = this.before = 0
+    this.stepTokens.length = 0
+    for (const ofLayer of this.expertTokens) ofLayer.fill(0)
+  }
+
   /** Counts a step by the tokens that it read and generated. */
   endStep(): void {
     const all = this.inputTokens + this.generatedTokens

@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ByteVocabulary } from '../text/bytes.js'
+import { onnxBackend, setBackend } from '../engine/api/engine.js'
 import * as random from '../engine/api/random.js'
+import { referenceBackend } from '../engine/compile/reference/backend.js'
 import type { ModelConfig } from '../model/config.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
@@ -46,6 +48,29 @@ describe('TextGenerator', () => {
     ['by beam search', { numBeams: 3 }],
     ['until a stop text', { seed: 4, stop: ['a', 'e', 'i'] }],
   ]
+  it('is warmed up for the first requests: they compile nothing, and only they are counted', async () => {
+    setBackend(referenceBackend)
+    try {
+      const g = generator()
+      await g.warmUp()
+      const compile = vi.spyOn(referenceBackend, 'compile')
+      const { steps, inputTokens, generatedTokens, stepTokens, expertTokens } = g.statistics()
+      expect([steps, inputTokens, generatedTokens, stepTokens]).toEqual([0, 0, 0, []])
+      expect(expertTokens.flat().every(count => count === 0)).toBe(true)
+      const [{ tokens }] = await g.answer('hello')
+      await g.answer('hello hello hello', { temperature: 1, seed: 3 })
+      await Promise.all([g.answer('hello'), g.answer('world')])
+      expect(compile).not.toHaveBeenCalled()
+      expect(g.statistics().generatedTokens).toBeGreaterThanOrEqual(2 * tokens.length)
+      // Other sizes are compiled when they are met.
+      await g.answer('hello '.repeat(20))
+      expect(compile).toHaveBeenCalled()
+    } finally {
+      vi.restoreAllMocks()
+      setBackend(onnxBackend())
+    }
+  })
+
   it.each(ways)('streams the same text as it answers whole, %s', async (_, options) => {
     const g = generator()
     const [{ text }] = await g.answer('hello', options)

@@ -25,6 +25,7 @@ import { severalSearches } from './several-searches.js'
 import type { GeneratorStatistics } from './statistics.js'
 import type { TextOptions } from './text-options.js'
 import { TokenTexts } from './token-texts.js'
+import { FIRST_SIZES, warmUpSearch } from './warm-up.js'
 
 /** How many given answers to one input are scored as one request: more would keep other requests waiting for rows. */
 const SCORED_TOGETHER = 16
@@ -135,6 +136,24 @@ export class TextGenerator {
   /** Compiles the model. Without this call, the first answer waits for it. */
   async prepare(): Promise<void> {
     await this.scheduler.prepare()
+  }
+
+  /**
+   * Answers meaningless requests of the sizes that the first ones usually have, for backends that compile a program for
+   * each size (`Backend.compilesEachSize`): without this call, the first requests wait for that. They are not counted.
+   * Call it before the first request.
+   */
+  async warmUp(): Promise<void> {
+    const { maxInputTokens, maxRows } = this.scheduler.limits
+    const { config, maxNewTokens } = this.model.options
+    const { decoderStartId } = specialIdsOf(config)
+    for (const { requests, inputTokens } of FIRST_SIZES) {
+      if (requests > maxRows) continue
+      const inputs = new Array<number>(Math.min(inputTokens, maxInputTokens)).fill(decoderStartId)
+      const searches = Array.from({ length: requests }, () => warmUpSearch(decoderStartId, maxNewTokens))
+      await Promise.all(searches.map(search => this.queue.run(inputs, search)))
+    }
+    this.scheduler.clearCounts()
   }
 
   /** What the generator is doing, and counts since it was made. */

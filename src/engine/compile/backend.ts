@@ -122,6 +122,8 @@ export interface Backend {
   readonly name: string
   /** How many devices programs can be partitioned over. Left out: 1. */
   readonly numDevices?: number
+  /** Whether a function with weights is compiled again for each size of its other inputs. Left out: it is not. */
+  readonly compilesEachSize?: boolean
   /** What results depend on besides the program, for reports: library, version, number of threads. */
   describe(): Promise<string>
   /**

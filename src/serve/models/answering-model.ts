@@ -1,4 +1,5 @@
-import { ConfigError } from '../../base/errors.js'
+import { ConfigError, SwitchyardError } from '../../base/errors.js'
+import { defaultEngine } from '../../engine/api/engine.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
 import { TextGenerator } from '../../infer/text-generator.js'
 import type { TextSide } from '../../infer/text-generator.js'
@@ -45,9 +46,24 @@ export class AnsweringModel implements ServedModel {
     this.calls = new OpenCalls(name)
   }
 
-  /** Compiles the model, for which the first answer would wait otherwise. */
-  prepare(): Promise<void> {
-    return this.generator.prepare()
+  /**
+   * Compiles the model, for which the first answer would wait otherwise. Where a program is compiled for each size, a
+   * few requests are answered for that; a model whose experts are paged would have to read them, so it is left out.
+   */
+  async prepare(onNotice: (message: string) => void = () => undefined): Promise<void> {
+    await this.generator.prepare()
+    const { backend } = defaultEngine()
+    if (!backend.compilesEachSize || this.facts.expertsMemory !== undefined) return
+    const start = performance.now()
+    try {
+      await this.generator.warmUp()
+    } catch (error) {
+      // Requests get such an error themselves, if it is not one of these inputs alone.
+      if (!(error instanceof SwitchyardError)) throw error
+      return onNotice(`the programs of the first requests were not all compiled: ${error.message}`)
+    }
+    const seconds = (performance.now() - start) / 1000
+    onNotice(`${await backend.describe()}: programs of the first requests compiled in ${seconds.toFixed(1)} s`)
   }
 
   /** What is wrong with a request is thrown before its first event. */

@@ -44,7 +44,7 @@ export async function openServedModel(
     onNotice,
   })
   const answering = new AnsweringModel(name, withLimit(model, limits.maxNewTokens), limits)
-  await answering.prepare()
+  await answering.prepare(onNotice)
   return answering
 }
 

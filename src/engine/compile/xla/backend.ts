@@ -40,6 +40,7 @@ export interface XlaServices {
  */
 export class XlaBackend implements Backend {
   readonly name = 'xla'
+  readonly compilesEachSize = true
   private readonly memory: DeviceMemory
 
   constructor(
