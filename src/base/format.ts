@@ -1,6 +1,9 @@
 /** 1571327875360 -> "1,571,327,875,360". */
 export const formatCount = (n: number | bigint): string => n.toLocaleString('en-US')
 
+/** 1, 'step' -> "1 step"; 1200, 'step' -> "1,200 steps". */
+export const countOf = (n: number, noun: string): string => `${formatCount(n)} ${noun}${n === 1 ? '' : 's'}`
+
 /** Bytes with a binary unit: 3221225472 -> "3.00 GiB". */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']

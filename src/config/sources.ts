@@ -51,7 +51,7 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
     ...settingsOf({ from: { optimizer: 'fresh', rules: [] } }),
   ])
   const isSet = (path: string): boolean =>
-    set.has(path) || (set.has(`${path.slice(0, path.lastIndexOf('.'))}.kind`) && !ofRecipe.has(path))
+    isWithin(set, path) || (set.has(`${path.slice(0, path.lastIndexOf('.'))}.kind`) && !ofRecipe.has(path))
   const same = (values: ReadonlyMap<string, unknown>, path: string, value: unknown): boolean =>
     values.has(path) && JSON.stringify(values.get(path)) === JSON.stringify(value)
   const ofDense = config.distill === null ? new Set<string>() : settingsOfDense
@@ -78,6 +78,10 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
   }
   return settingsOf(config).map(([path, value]) => ({ path, value, source: sourceOf(path, value) }))
 }
+
+/** Whether a path, or a group that it is in (`train.mesh` of `train.mesh.data`), is among some paths. */
+const isWithin = (paths: ReadonlySet<string>, path: string): boolean =>
+  paths.has(path) || (path.includes('.') && isWithin(paths, path.slice(0, path.lastIndexOf('.'))))
 
 /** The settings in which two configurations differ. A setting that one of them does not have is undefined there. */
 export function differingSettings(

@@ -140,6 +140,12 @@ describe('every command of the README and docs', () => {
 
   async function runSwitchyard(args: readonly string[]): Promise<void> {
     if (args[0] === 'serve') return serve(args)
+    const redirect = args.indexOf('>')
+    if (redirect >= 0) {
+      const { code, stdout, stderr } = await called.run(...quickly(args.slice(0, redirect)))
+      expect(code, stderr).toBe(0)
+      return writeFile(join(cli.folder, args[redirect + 1]), stdout)
+    }
     const { code, stderr } = await called.run(...quickly(args))
     if (args.includes('xla') && !xlaPlugin) {
       expect(code).toBe(1)

@@ -8,6 +8,7 @@ import { settingsOf } from '../../config/validate.js'
 import type { RunConfig } from '../../train/config.js'
 import { readOrigin } from '../../train/run-origin.js'
 import type { RunOrigin } from '../../train/run-origin.js'
+import { isConfigFile } from '../shared/config-file.js'
 import { configOfRun, isRunPath, recipeNamed } from '../shared/find-config.js'
 
 /** A table of every setting of a run or a recipe: its value, and where the value came from. */
@@ -25,7 +26,11 @@ export async function explainConfig(name: string, set: readonly string[]): Promi
     throw new ConfigError(`--set changes a recipe, and ${name} is a run: its settings are those it was trained with`)
   const config = isRun ? await configOfRun(name) : overrideNewRun(await recipeNamed(name), set)
   const origin = isRun ? await readOrigin(name) : { base: `recipe ${name}`, set }
-  const explained = explainSettings(config, origin ?? unknownOrigin, recipeOfRun(origin))
+  const explained = explainSettings(
+    config,
+    origin ?? (isConfigFile(name) ? { base: name, set: [] } : unknownOrigin),
+    recipeOfRun(origin),
+  )
   return table(explained.map(({ path, value, source }) => [path, value, source]))
 }
 

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { formatBytes, formatCount, formatTable } from '../../base/format.js'
+import { countOf, formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { flatten } from '../../base/pytree.js'
 import { toNumbers } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
@@ -150,7 +150,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     if (i % 10 === 0 || i === steps - 1)
       losses.push(`step ${String(i + 1).padStart(2)}  loss ${(await result.metrics.loss.item()).toFixed(4)}`)
   }
-  yield section('Training', `${steps} steps on the same row.`, losses.join('\n'))
+  yield section('Training', `${countOf(steps, 'step')} on the same row.`, losses.join('\n'))
 
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-explain-'))
   try {

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { ConfigError, FileError } from '../../base/errors.js'
+import { ConfigError } from '../../base/errors.js'
 import { nearest } from '../../base/suggest.js'
 import { freeMemory } from '../../checkpoint/free-memory.js'
-import { isFile, withPath } from '../../checkpoint/files.js'
+import { isFile } from '../../checkpoint/files.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { pretraining, publishedRecipe } from '../../config/recipes/published.js'
-import { parseRunConfig } from '../../config/validate.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
 import { openWeights } from '../../open/open-weights.js'
@@ -18,6 +16,7 @@ import { peakFlopsPerSecond } from '../../train/machine-peak.js'
 import { formatMesh } from '../../train/parallel/mesh-config.js'
 import type { MeshConfig } from '../../train/parallel/mesh-config.js'
 import { readRunStart } from '../../train/run-start.js'
+import { readConfigFile } from '../shared/config-file.js'
 import { configOfRun, isRunPath, recipeNamed } from '../shared/find-config.js'
 import { findUserValues } from '../shared/user-config.js'
 import { describeMesh, describePlan } from './description.js'
@@ -87,7 +86,7 @@ async function findTraining(name: string): Promise<{ config: RunConfig; note: st
   if (preset !== undefined) return published(preset)
   const recipe = publishedRecipe(name)
   if (recipe !== undefined) return { config: recipe, note: `the settings of ${name}` }
-  if (await isFile(name)) return { config: await readConfig(name), note: `the settings in ${name}` }
+  if (await isFile(name)) return { config: await readConfigFile(name), note: `the settings in ${name}` }
   if (!(await isRunPath(name))) {
     const similar = nearest(name, [...presets.keys()])
     if (similar !== undefined) throw new ConfigError(`there is no preset or recipe ${name}; did you mean ${similar}?`)
@@ -104,19 +103,4 @@ async function findTraining(name: string): Promise<{ config: RunConfig; note: st
   const weights = await openWeights(name)
   await weights.close()
   return weights.run ? { config: weights.run.config, note: `the settings of the run ${name}` } : published(weights)
-}
-
-/** A run's configuration in a JSON file, alone or as `run.json` holds it. */
-async function readConfig(path: string): Promise<RunConfig> {
-  const text = await withPath(path, () => readFile(path, 'utf8'))
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new FileError(
-      `${path}: this is not JSON (${(error as Error).message}): give the JSON file of a run's configuration`,
-    )
-  }
-  const config = typeof value === 'object' && value !== null && 'config' in value ? value.config : value
-  return parseRunConfig(config, `the configuration in ${path}`)
 }

@@ -1,7 +1,7 @@
 import { rmdir, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { formatCount } from '../../base/format.js'
+import { countOf, formatCount } from '../../base/format.js'
 import { nextFreeFolder } from '../../checkpoint/atomic.js'
 import { listCheckpoints } from '../../checkpoint/run-folder.js'
 import { RunLock } from '../../checkpoint/run-lock.js'
@@ -134,7 +134,7 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
   const repeated = inputs < examples.length / 2
   console.log(
     `${task.name}: ${countExamples(count, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
-      `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} used per token; ${formatCount(train.steps)} steps`,
+      `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} used per token; ${countOf(train.steps, 'step')}`,
   )
 }
 

@@ -1,4 +1,4 @@
-import { formatCount } from '../../base/format.js'
+import { countOf, formatCount } from '../../base/format.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
 import { declareAdapters } from '../../train/trainable/adapters.js'
 import { isFrozen } from '../../train/trainable/freeze.js'
@@ -14,7 +14,7 @@ export function describeStart({ config: { model, router, train, from }, restored
   }
   const renamed = [...sources].filter(([path, source]) => path !== source)
   console.log(
-    `restored ${count(new Set(sources.keys()))} from ${from!.path} (${from!.step > 0 ? `run, after ${formatCount(from!.step)} steps` : from!.container})`,
+    `restored ${count(new Set(sources.keys()))} from ${from!.path} (${from!.step > 0 ? `run, after ${countOf(from!.step, 'step')}` : from!.container})`,
   )
   if (renamed.length > 0)
     console.log(`  of these from other names: ${listed(renamed.map(([path, source]) => `${path} from ${source}`))}`)

@@ -9,7 +9,7 @@ export const trainCommand = (): Command =>
     .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
     .argument(
       '[recipe]',
-      'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour; brown: span corruption on the Brown Corpus; or a recipe or a task of your switchyard.config.ts',
+      'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour; brown: span corruption on the Brown Corpus; a recipe or a task of your switchyard.config.ts; or a JSON file as --print-config prints it',
     )
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collectSettings, [])
     .option('--task <name>', 'the same as the name alone: train NAME; for those who know it from finetune')
@@ -19,7 +19,7 @@ export const trainCommand = (): Command =>
       'the folder to save the run in; if it exists, the next free name is used (default: runs/NAME)',
     )
     .option('--debug-nans', 'with --resume: find the equation that gave the first NaN of a run whose loss became NaN')
-    .option('--print-config', 'print the settings and stop')
+    .option('--print-config', 'print the settings as JSON and stop')
     .addHelpText(
       'after',
       `

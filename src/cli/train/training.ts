@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
 import { runsFolder } from '../../checkpoint/run-folder.js'
 import { overrideNewRun } from '../../config/overrides.js'
@@ -7,6 +7,7 @@ import type { NamedRun, UserValues } from '../../config/user-values.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { Trainer } from '../../train/trainer.js'
 import { resumeRun } from './resuming.js'
+import { isConfigFile } from '../shared/config-file.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import { checkOverrides } from '../shared/early-checks.js'
@@ -51,7 +52,7 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   const known = await loadUserValues()
   if ((recipe === undefined) === (data === undefined)) {
     throw new ConfigError(
-      `give a recipe or a task (${known.runNames.join(', ')}), or --data with a file of your own${data === undefined ? '' : ', not both'}`,
+      `give a recipe or a task (${known.runNames.join(', ')}), the JSON file of a configuration, or --data with a file of your own${data === undefined ? '' : ', not both'}`,
     )
   }
   await checkOut(out)
@@ -59,8 +60,8 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   if (printConfig) return printSettings(config)
   await openDevices(config)
   const trainer = await Trainer.begin(config, { ...known.hooks, ...values })
-  const base = recipe === undefined ? 'train --data' : `recipe ${recipe}`
-  const wanted = out ?? join(runsFolder, recipe ?? trainer.task.name)
+  const wanted = out ?? join(runsFolder, recipe === undefined ? trainer.task.name : basename(recipe, '.json'))
+  const base = recipe === undefined ? 'train --data' : isConfigFile(recipe) ? recipe : `recipe ${recipe}`
   const entered = await enterFolder(trainer, wanted, { base, data, set }, values)
   // A built-in recipe's vocabulary is made for its data.
   if (data === undefined && values.task !== undefined) warnOfUnknownTexts(values.task, 'task')
