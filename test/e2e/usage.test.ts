@@ -323,7 +323,13 @@ describe('information', () => {
     const again = await cli.run('train', file, '--set', 'train.rows=8', '--print-config')
     expect(JSON.parse(again.stdout)).toMatchObject({ task: { kind: 'g2p' }, train: { steps: 7, rows: 8 } })
     expect((await cli.run('config', 'explain', file)).stdout).toMatch(/^train\.steps +7 +.*seven\.json$/m)
-    await writeFile(file, stdout.replace('"from": null', '"from": {"path": "runs/x", "step": 1, "container": "run", "optimizer": "fresh", "rules": []}'))
+    await writeFile(
+      file,
+      stdout.replace(
+        '"from": null',
+        '"from": {"path": "runs/x", "step": 1, "container": "run", "optimizer": "fresh", "rules": []}',
+      ),
+    )
     expect((await cli.run('train', file)).stderr).toMatch(/seven\.json: this .*from/)
     const explained = await cli.run('config', 'explain', 'g2p', '--set', 'train.mesh=data=2')
     expect(explained.stdout).toMatch(/^train\.mesh\.data +2 +--set$/m)
