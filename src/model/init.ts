@@ -21,7 +21,7 @@ export const initParameter = (
   { init, shape, dtype }: Pick<ParameterSpec, 'init' | 'shape' | 'dtype'>,
   index: number,
   key: Tensor,
-): Tensor => np.astype(elements(init, shape, 0, index, key), dtype)
+): Tensor => np.astype(elements(init, shape, positionWords(0), index, key), dtype)
 
 /**
  * The kernel [in, out] of one expert of a new stack of kernels [experts, in, out]: what `initParameter` gives at that
@@ -33,11 +33,23 @@ export function initExpert(
   expert: number,
   key: Tensor,
 ): Tensor {
-  return np.astype(elements(init, shape, expert * sizeOf(shape), index, key), dtype)
+  return np.astype(elements(init, shape, positionWords(expert * sizeOf(shape)), index, key), dtype)
 }
 
-/** The elements of a new parameter from a row-major position on, in this shape. */
-function elements(init: Initializer, shape: readonly number[], position: number, index: number, key: Tensor): Tensor {
+/**
+ * Some rows of the first axis of a new parameter, without the rest: what `initParameter` gives there. `shape`: that of
+ * these rows. `position`: `positionWords` of their first element, which may be a traced array.
+ */
+export const initRows = (
+  { init, dtype }: Pick<ParameterSpec, 'init' | 'dtype'>,
+  shape: readonly number[],
+  position: Tensor,
+  index: number,
+  key: Tensor,
+): Tensor => np.astype(elements(init, shape, position, index, key), dtype)
+
+/** The elements of a new parameter from a row-major position on (`positionWords`), in this shape. */
+function elements(init: Initializer, shape: readonly number[], position: Tensor, index: number, key: Tensor): Tensor {
   switch (init.kind) {
     case 'ones':
       return np.ones(shape)
@@ -45,7 +57,7 @@ function elements(init: Initializer, shape: readonly number[], position: number,
       return np.zeros(shape)
     default: {
       const scale = np.array(init.kind === 'uniform' ? init.limit : init.stddev)
-      return draw(key, np.array(index, 'int32'), positionWords(position), scale, init.kind, shape.join())
+      return draw(key, np.array(index, 'int32'), position, scale, init.kind, shape.join())
     }
   }
 }

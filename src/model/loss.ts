@@ -2,6 +2,7 @@ import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { check } from '../base/errors.js'
 import { smoothedCrossEntropy } from '../nn/cross-entropy.js'
+import { oneDevice } from '../nn/device-group.js'
 import { distillationLoss } from '../nn/distillation.js'
 import { weightedMean } from '../nn/weighted-mean.js'
 import { forward } from './forward.js'
@@ -35,7 +36,8 @@ export interface Distillation {
 /**
  * The training loss, a float32 scalar, and metrics to log. The loss is the sum of its terms, each a metric with its
  * factor applied: `crossEntropy` (mean over the targets, by their weights, in nats), `zLoss`, `auxLoss` (load
- * balancing) and `routerZLoss`; and with a teacher `softLoss` (mean of `distillationLoss` over the targets).
+ * balancing) and `routerZLoss`; and with a teacher `softLoss` (mean of `distillationLoss` over the targets). On several
+ * devices (`options.devices`), the loss is this device's share of it, and metrics are sums over the devices.
  */
 export const lossFunction = (
   params: ModelParams,
@@ -53,12 +55,14 @@ export function lossOf(
   const weights = np.astype(batch.decoder_loss_weights, 'float32') // [batch, length]
   const { loss, logZ } = smoothedCrossEntropy(logits, targets, options.labelSmoothing ?? 0) // [batch, length] each
   const zLossFactor = options.zLossFactor ?? meaningOf(options).zLossFactor
-  const hardLoss = weightedMean(loss, weights) // []
+  const { devices = oneDevice } = options
+  const mean = (x: Tensor): Tensor => weightedMean(x, weights, devices) // []
+  const hardLoss = mean(loss) // []
   const terms = {
     ...(options.distillation
-      ? distillationTerms(hardLoss, logits, weights, options.distillation)
+      ? distillationTerms(hardLoss, logits, mean, options.distillation)
       : { crossEntropy: hardLoss }),
-    zLoss: np.multiply(weightedMean(np.square(logZ), weights), zLossFactor),
+    zLoss: np.multiply(mean(np.square(logZ)), zLossFactor),
     ...routerLosses(routers, options),
   }
   const total = Object.values(terms).reduce((a, b) => np.add(a, b)) // []
@@ -66,10 +70,7 @@ export function lossOf(
   return [
     total,
     {
-      loss: total,
-      ...terms,
-      accuracy: weightedMean(correct, weights),
-      targetTokens: np.sum(weights),
+      ...devices.total({ loss: total, ...terms, accuracy: mean(correct), targetTokens: np.sum(weights) }),
       ...routerMetrics(routers),
     },
   ]
@@ -79,7 +80,7 @@ export function lossOf(
 function distillationTerms(
   hardLoss: Tensor,
   logits: Tensor,
-  weights: Tensor,
+  mean: (x: Tensor) => Tensor,
   { teacherLogits, hardWeight, softWeight, temperature }: Distillation,
 ): { crossEntropy: Tensor; softLoss: Tensor } {
   check(
@@ -87,7 +88,7 @@ function distillationTerms(
     () =>
       `the teacher's logits have the shape [${teacherLogits.shape}], and the student's [${logits.shape}]: both need the same vocabulary (model.vocabSize) and a logit for every target`,
   )
-  const divergence = weightedMean(distillationLoss(logits, teacherLogits, temperature), weights) // []
+  const divergence = mean(distillationLoss(logits, teacherLogits, temperature)) // []
   return { crossEntropy: np.multiply(hardLoss, hardWeight), softLoss: np.multiply(divergence, softWeight) } // [] each
 }
 
@@ -99,8 +100,8 @@ function routerLosses(
   const { auxLossFactor, zLossFactor } = options.router
   const { numEncoderLayers, numDecoderLayers } = options.config
   const { auxLoss, zLoss } = meaningOf(options).routerLosses([
-    stackRouters('encoder', routers, numEncoderLayers),
-    stackRouters('decoder', routers, numDecoderLayers),
+    { ...stackRouters('encoder', routers, numEncoderLayers), devices: options.devices },
+    { ...stackRouters('decoder', routers, numDecoderLayers), devices: options.devices },
   ])
   return { auxLoss: np.multiply(auxLoss, auxLossFactor), routerZLoss: np.multiply(zLoss, zLossFactor) } // [] each
 }

@@ -1,5 +1,6 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
+import type { DeviceGroup } from '../nn/device-group.js'
 import { loadBalancingLoss } from '../nn/moe/losses.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 
@@ -9,6 +10,8 @@ export interface StackRouters {
   readonly records: readonly RouterRecord[]
   /** The stack's number of layers, sparse or dense. */
   readonly numLayers: number
+  /** The devices that share the batch. The losses are this device's shares. Default: one. */
+  readonly devices?: DeviceGroup
 }
 
 /** The load-balancing loss and the router z-loss of a model, before their factors are applied. */
@@ -37,12 +40,12 @@ export function sumOfStackLosses(stacks: readonly StackRouters[]): RouterLosses 
  * Hugging Face's losses of one stack. It concatenates the layers before it takes means, so the load-balancing loss
  * multiplies means over layers. It returns 0 for a stack all of whose layers are sparse.
  */
-export function hfStackLosses({ records, numLayers }: StackRouters): RouterLosses {
+export function hfStackLosses({ records, numLayers, devices }: StackRouters): RouterLosses {
   if (records.length === 0 || records.length === numLayers) return { auxLoss: np.zeros([]), zLoss: np.zeros([]) } // [] each
   const fraction = meanOf(records.map(r => r.fraction)) // [groups, experts]
   const meanProbability = meanOf(records.map(r => r.meanProbability)) // [groups, experts]
   return {
-    auxLoss: loadBalancingLoss(fraction, meanProbability, np.ones([fraction.shape[0]])),
+    auxLoss: loadBalancingLoss(fraction, meanProbability, np.ones([fraction.shape[0]]), devices),
     zLoss: meanOf(records.map(r => r.zLoss)),
   }
 }

@@ -1,6 +1,7 @@
 import { missingValue } from '../base/custom.js'
 import { check } from '../base/errors.js'
 import type { Tensor } from '../engine/api/tensor.js'
+import { oneDevice } from '../nn/device-group.js'
 import { expertCapacity, oneGroup, sequenceGroups } from '../nn/moe/groups.js'
 import type { TokenGroups } from '../nn/moe/groups.js'
 import type { MoeOptions } from '../nn/moe/layer.js'
@@ -51,7 +52,7 @@ export function moeOptions(pass: Pass, tokenIds: Tensor): MoeOptions {
   const factor = mode === 'train' ? router.trainCapacityFactor : router.evalCapacityFactor
   const dropless = pass.dropless || chosen.isDropless === true || (factor === null && router.expertCapacity === null)
   const groups: TokenGroups = !dropless
-    ? meaning.tokenGroups(batch, length, numExperts, router.maxGroupSize)
+    ? meaning.tokenGroups(batch, length, groupsMultiple(numExperts, options.devices), router.maxGroupSize)
     : chosen.comparesTokens
       ? sequenceGroups(batch, length)
       : oneGroup(batch, length)
@@ -69,5 +70,14 @@ export function moeOptions(pass: Pass, tokenIds: Tensor): MoeOptions {
     activation: config.activation,
     expertDropoutRate: mode === 'train' ? router.expertDropoutRate : 0,
     constrain: options.constrain,
+    devices: options.devices,
   }
+}
+
+/**
+ * What the number of groups is a multiple of, for meanings that make it one of `numExperts`: the number of all devices'
+ * groups together is.
+ */
+function groupsMultiple(numExperts: number, { size } = oneDevice): number {
+  return numExperts % size === 0 ? numExperts / size : numExperts
 }

@@ -1,6 +1,7 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import type { AttentionParams } from '../nn/attention.js'
 import type { Constrain } from '../nn/constrain.js'
+import type { DeviceGroup } from '../nn/device-group.js'
 import type { DenseParams } from '../nn/dense.js'
 import type { Embedding } from '../nn/embedding.js'
 import type { MlpParams } from '../nn/mlp.js'
@@ -88,6 +89,11 @@ export interface ForwardOptions {
   scanLayers?: boolean
   /** Lays activations out over several devices. Default: they are on one. */
   constrain?: Constrain
+  /**
+   * The devices that share the batch, if each runs the model on its own rows (in a `shardMap`). The loss is then this
+   * device's share, and metrics are those of the whole batch. Default: one device.
+   */
+  devices?: DeviceGroup
 }
 
 /** The record of one sparse layer's router. */

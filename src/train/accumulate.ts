@@ -1,15 +1,24 @@
 import { SwitchyardError } from '../base/errors.js'
 import { treeMap } from '../base/pytree.js'
-import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
-import { jit } from '../engine/api/jit.js'
 import type { TensorTree } from '../engine/api/tracing.js'
-import { valueAndGrad } from '../engine/api/transforms.js'
+import { NamedSharding, P } from '../engine/program/sharding.js'
 import type { Optimizer } from './optimizers/optimizer.js'
-import { updateFunction } from './step.js'
-import type { Loss, StepMetrics, StepOptions, TrainStep } from './step.js'
+import { devicePart } from './parallel/device-part.js'
+import { jitOnMesh } from './parallel/jit-on-mesh.js'
+import { gradientsOf, updateFunction } from './step.js'
+import type {
+  Loss,
+  LossWith,
+  StepInputs,
+  StepMetrics,
+  StepOptions,
+  StepResult,
+  TrainArrays,
+  TrainStep,
+} from './step.js'
 
 /** The metric that says how many targets a loss is a mean over. A loss without it counts as one target. */
 const WEIGHT = 'targetTokens'
@@ -23,96 +32,115 @@ const WEIGHT = 'targetTokens'
  * a mean over targets, this equals the step on the whole batch. Router losses and capacities are those of each part.
  */
 export function accumulatedTrainStep<B extends TensorTree>(
-  loss: Loss<B>,
+  lossWith: LossWith<B>,
   optimizer: Optimizer,
   clipNorm: number | null,
   parts: number,
   { onTrace, layouts }: StepOptions = {},
-): TrainStep<B> {
-  const partLoss = lossOfPart(loss, parts)
-  /** Adds part `index`'s gradients, times its weight, to `sums`; the first part overwrites them. */
-  const addPart = jit(
-    function addGradients(sums: TensorTree, params: TensorTree, batch: B, key: Tensor, step: Tensor, index: Tensor) {
-      const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => partLoss(p, batch, { key, step }, index), {
-        hasAux: true,
-      })(params)
-      const weight = weightOf(metrics)
-      const isFirst = np.equal(index, 0) // []
-      const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), np.multiply(g, weight))
-      return { sums: treeMap(add, sums, gradients), metrics: { ...metrics, loss: value } }
-    },
-    {
-      donate: [0],
-      onTrace: program => Array.from({ length: parts }, () => onTrace?.(program)),
-      ...(layouts && {
-        inShardings: [layouts.params, layouts.params, layouts.batch, null, null, null],
-        outShardings: { sums: layouts.params, metrics: layouts.everywhere },
-      }),
-    },
+): (frozen: TensorTree) => TrainStep<B> {
+  const device = layouts?.collectives ? devicePart(layouts.params) : undefined
+  /**
+   * Adds part `index`'s gradients, times its weight, to `sums`; the first part overwrites them. `batch`: of all parts,
+   * [parts, rows, ...].
+   */
+  function addGradients(
+    sums: TensorTree,
+    params: TensorTree,
+    batch: B,
+    { key, step, index }: PartScalars,
+    frozen: TensorTree,
+  ): { sums: TensorTree; metrics: StepMetrics } {
+    const scalars = { key: device ? device.key(key) : key, step, index }
+    const { value, metrics, gradients } = gradientsOf(
+      (p: TensorTree) => lossOfPart(lossWith(frozen), p, batch, scalars),
+      params,
+      device,
+    )
+    const weight = weightOf(metrics)
+    const isFirst = np.equal(index, 0) // []
+    const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), np.multiply(g, weight))
+    return { sums: treeMap(add, sums, gradients) as TensorTree, metrics: { ...metrics, loss: value } }
+  }
+  const addPart = jitOnMesh(
+    addGradients,
+    layouts,
+    ({ params, frozen, batch: { mesh, spec }, everywhere }) => ({
+      in: [params, params, new NamedSharding(mesh, P(null, ...spec.dims)), everywhere, frozen],
+      out: { sums: params, metrics: everywhere },
+    }),
+    { donate: [0], onTrace: program => Array.from({ length: parts }, () => onTrace?.(program)) },
   )
 
-  const update = updateFunction(optimizer, clipNorm)
-  const finish = jit(
-    function updateFromSums(
-      { params, optimizer: state }: { params: TensorTree; optimizer: TensorTree },
-      sums: TensorTree,
-      all: StepMetrics[],
-      scalars: { step: Tensor; learningRate: Tensor },
-    ) {
-      const metrics = combine(all)
-      const inverse = np.divide(
-        1,
-        np.maximum(
-          all.map(weightOf).reduce((a, b) => np.add(a, b)),
-          1e-9,
-        ),
-      ) // []
-      const gradients = treeMap((sum: Tensor) => np.multiply(sum, inverse), sums)
-      return update(gradients, { params, optimizer: state }, metrics, scalars)
-    },
-    {
-      donate: [0],
-      ...(layouts && {
-        inShardings: [{ params: layouts.params, optimizer: layouts.optimizer }, layouts.params, null, null],
-        outShardings: {
-          arrays: { params: layouts.params, optimizer: layouts.optimizer },
-          metrics: layouts.everywhere,
-        },
-      }),
-    },
+  const update = updateFunction(optimizer, clipNorm, device)
+  function updateFromSums(
+    arrays: TrainArrays,
+    sums: TensorTree,
+    all: StepMetrics[],
+    scalars: { step: Tensor; learningRate: Tensor },
+  ): StepResult {
+    const metrics = combine(all)
+    const inverse = np.divide(
+      1,
+      np.maximum(
+        all.map(weightOf).reduce((a, b) => np.add(a, b)),
+        1e-9,
+      ),
+    ) // []
+    const gradients = treeMap((sum: Tensor) => np.multiply(sum, inverse), sums) as TensorTree
+    return update(gradients, arrays, metrics, scalars)
+  }
+  const finish = jitOnMesh(
+    updateFromSums,
+    layouts,
+    ({ params, optimizer: state, everywhere }) => ({
+      in: [{ params, optimizer: state }, params, everywhere, everywhere],
+      out: { arrays: { params, optimizer: state }, metrics: everywhere },
+    }),
+    { donate: [0] },
   )
 
   /** The sums of gradients. Their memory is used again in each step; their values are not. */
   let memory: TensorTree | undefined
-  return (arrays, { batch, key, step, learningRate }) => {
-    let sums = memory ?? treeMap((p: Tensor) => np.zeros(p.shape, p.dtype), arrays.params)
-    const all: StepMetrics[] = []
-    for (let i = 0; i < parts; i++) {
-      const part = addPart(sums, arrays.params, batch, key, step, np.array(i, 'int32'))
-      sums = part.sums as TensorTree
-      all.push(part.metrics)
+  return frozen =>
+    (arrays, { batch, key, step, learningRate }) => {
+      let sums = memory ?? (treeMap((p: Tensor) => np.zeros(p.shape, p.dtype), arrays.params) as TensorTree)
+      const all: StepMetrics[] = []
+      const rows = inParts(batch, parts)
+      for (let i = 0; i < parts; i++) {
+        const part = addPart(sums, arrays.params, rows, { key, step, index: np.array(i, 'int32') }, frozen)
+        sums = part.sums
+        all.push(part.metrics)
+      }
+      memory = sums
+      return finish(arrays, sums, all, { step, learningRate })
     }
-    memory = sums
-    return finish(arrays, sums, all, { step, learningRate })
-  }
 }
 
-/** The loss of part `index` of a batch, with random numbers of its own. */
-export const lossOfPart =
-  <B extends TensorTree>(loss: Loss<B>, parts: number) =>
-  (params: TensorTree, batch: B, { key, step }: { key: Tensor; step: Tensor }, index: Tensor): ReturnType<Loss<B>> =>
-    loss(params, rowsOfPart(batch, parts, index), random.foldIn(random.foldIn(key, step), index), step)
+/** What tells the parts of a step's batch apart. */
+export type PartScalars = Pick<StepInputs<TensorTree>, 'key' | 'step'> & { index: Tensor }
 
-/** The rows of part `index` of a batch whose arrays all begin with the axis of rows. */
-function rowsOfPart<B extends TensorTree>(batch: B, parts: number, index: Tensor): B {
-  const part = (x: Tensor): Tensor => {
+/** A batch of rows [rows, ...] as parts of equally many rows [parts, rows, ...]. */
+export function inParts<B extends TensorTree>(batch: B, parts: number): B {
+  return treeMap((x: Tensor) => {
     const [rows, ...rest] = x.shape
     if (rows % parts !== 0)
       throw new SwitchyardError(`a batch of ${rows} rows cannot be divided into ${parts} equal parts`)
-    const size = rows / parts
-    return lax.dynamicSlice(x, [np.multiply(index, size), ...rest.map(() => 0)], [size, ...rest])
-  }
-  return treeMap(part, batch) as B
+    return np.reshape(x, [parts, rows / parts, ...rest])
+  }, batch) as B
+}
+
+/** The loss of part `index` of a batch [parts, rows, ...], with random numbers of its own. */
+export function lossOfPart<B extends TensorTree>(
+  loss: Loss<B>,
+  params: TensorTree,
+  batch: B,
+  { key, step, index }: PartScalars,
+): ReturnType<Loss<B>> {
+  const rows = treeMap(
+    (x: Tensor) => np.take(x, index, 0), // [rows, ...]
+    batch,
+  ) as B
+  return loss(params, rows, random.foldIn(random.foldIn(key, step), index), step)
 }
 
 const weightOf = (metrics: StepMetrics): Tensor => metrics[WEIGHT] ?? np.ones([]) // []

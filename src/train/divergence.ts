@@ -7,11 +7,11 @@ import { safetensors } from '../checkpoint/safetensors.js'
 import type { PackedFeatures } from '../data/converters/batch.js'
 import { debugNaNs } from '../engine/api/debug.js'
 import * as np from '../engine/api/np.js'
-import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { valueAndGrad } from '../engine/api/transforms.js'
 import type { Batch } from '../model/types.js'
-import { lossOfPart } from './accumulate.js'
+import { inParts, lossOfPart } from './accumulate.js'
+import type { PartScalars } from './accumulate.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import { runFiles } from './run-files.js'
 import { trainStepFunction } from './step.js'
@@ -55,15 +55,17 @@ export async function findNaN(
   arrays: TrainArrays,
   inputs: StepInputs<Batch>,
 ): Promise<string | undefined> {
-  const partLoss = lossOfPart(loss, accumulate)
   try {
     if (accumulate === 1) {
       await debugNaNs(trainStepFunction(loss, optimizer, clipNorm))(arrays, inputs)
     } else {
-      const gradients = debugNaNs((params: TensorTree, { batch, key, step }: StepInputs<Batch>, index: Tensor) =>
-        valueAndGrad((p: TensorTree) => partLoss(p, batch, { key, step }, index), { hasAux: true })(params),
+      const gradients = debugNaNs((params: TensorTree, batch: Batch, scalars: PartScalars) =>
+        valueAndGrad((p: TensorTree) => lossOfPart(loss, p, batch, scalars), { hasAux: true })(params),
       )
-      for (let i = 0; i < accumulate; i++) await gradients(arrays.params, inputs, np.array(i, 'int32'))
+      const { key, step } = inputs
+      const batch = inParts(inputs.batch, accumulate)
+      for (let i = 0; i < accumulate; i++)
+        await gradients(arrays.params, batch, { key, step, index: np.array(i, 'int32') })
     }
     return undefined
   } catch (error) {

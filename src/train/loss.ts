@@ -3,12 +3,12 @@ import { lossFunction } from '../model/loss.js'
 import type { Meaning } from '../model/meaning.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import * as np from '../engine/api/np.js'
-import type { Constrain } from '../nn/constrain.js'
 import type { Router } from '../nn/moe/router.js'
 import type { TrainConfig } from './config.js'
 import { distillationOf } from './distillation/teacher.js'
 import type { Teacher } from './distillation/teacher.js'
 import type { DistillConfig } from './distillation/config.js'
+import type { SpreadOptions } from './parallel/spread.js'
 import type { Loss } from './step.js'
 
 /** Values that a program supplies instead of those that the configuration names. */
@@ -26,7 +26,7 @@ export interface TeacherInLoss {
 /** The settings of `TrainConfig` that change the loss. */
 export type LossSettings = Pick<TrainConfig, 'labelSmoothing' | 'zLoss' | 'remat' | 'scanLayers' | 'dropoutFrom'>
 
-/** A model's training loss, as `makeTrainStep` takes it. `constrain`: lays activations out over several devices. */
+/** A model's training loss, as `makeTrainStep` takes it. */
 export const trainingLoss =
   (
     config: ModelConfig,
@@ -34,7 +34,7 @@ export const trainingLoss =
     { labelSmoothing, zLoss, remat, scanLayers, dropoutFrom = 0 }: Partial<LossSettings> = {},
     { router: customRouter, meaning }: CustomModelValues = {},
     distilled?: TeacherInLoss,
-    constrain?: Constrain,
+    spread: SpreadOptions = {},
   ): Loss<Batch> =>
   (params, batch, key, step) =>
     lossFunction(params as ModelParams, batch, {
@@ -47,7 +47,7 @@ export const trainingLoss =
       labelSmoothing,
       zLossFactor: zLoss ?? undefined,
       remat,
-      constrain,
+      ...spread,
       scanLayers,
       distillation: distilled && distillationOf(distilled.teacher, distilled.weights, batch),
       dropoutActive: dropoutFrom === 0 ? undefined : np.greaterEqual(step, dropoutFrom),

@@ -1,7 +1,7 @@
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { evalShape, TensorType } from '../engine/api/eval-shape.js'
-import { jit } from '../engine/api/jit.js'
+import { defaultEngine } from '../engine/api/engine.js'
 import { devicePut } from '../engine/api/mesh.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
@@ -21,7 +21,8 @@ import { makeOptimizer } from './optimizers/optimizers.js'
 import { initOnMesh, layoutsByPath, putOnMesh } from './parallel/arrays.js'
 import { layoutsOf } from './parallel/layouts.js'
 import type { RunLayouts } from './parallel/layouts.js'
-import { meshOfRun } from './parallel/mesh-config.js'
+import { jitOnMesh } from './parallel/jit-on-mesh.js'
+import { meshOfRun, requireDivisible } from './parallel/mesh-config.js'
 import { requireMatch } from './patterns.js'
 import type { TrainArrays } from './step.js'
 import { declareAdapters, mergedAdapters } from './trainable/adapters.js'
@@ -84,6 +85,8 @@ export function modelParts(
   const optimizer = averageDecay === null ? rated : averaging(rated, averageDecay)
   const places = partlyTrained(averageDecay === null ? trainedParameters : averagedParameters, trained)
   const mesh = meshOfRun({ model, train })
+  const { name, partitions = true } = defaultEngine().backend
+  if (mesh && !partitions) requireDivisible(train, name)
   const types = (): TrainTypes => {
     const all = [...specs, ...adapters].map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)] as const)
     const { params, frozen } = partition<TensorType>(treeFromPaths(all), trained)
@@ -92,14 +95,16 @@ export function modelParts(
   const layouts =
     mesh &&
     layoutsOf(
-      mesh,
+      { mesh, collectives: !partitions },
       [...specs, ...adapters],
       types(),
       train.optimizer.kind === 'adafactor' ? train.optimizer.minSizeToFactor : undefined,
     )
-  const initOptimizer = jit((params: TensorTree) => optimizer.init(params), {
-    outShardings: layouts && layouts.optimizer,
-  })
+  const initOptimizer = jitOnMesh(
+    (params: TensorTree) => optimizer.init(params),
+    layouts,
+    on => ({ in: [on.params], out: on.optimizer }),
+  )
   const initKey = random.foldIn(random.key(train.seed), 0)
   return {
     optimizer,
@@ -138,7 +143,7 @@ function newParameters(
   layouts: RunLayouts | null,
 ): ModelParams {
   if (init === 'aligned') return initAligned(specs, key)
-  return layouts ? initOnMesh(specs, key, parameterLayouts(layouts)) : initParameters(specs, key)
+  return layouts ? initOnMesh(specs, key, parameterLayouts(layouts), layouts) : initParameters(specs, key)
 }
 
 /**

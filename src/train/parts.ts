@@ -23,13 +23,16 @@ import { makeSchedule } from './optimizers/schedules.js'
 import type { Schedule } from './optimizers/schedules.js'
 import { accumulatedTrainStep } from './accumulate.js'
 import { requireMemory } from './footprint.js'
+import { normsOn } from './norms.js'
+import type { Norms } from './norms.js'
 import { modelParts } from './model-parts.js'
 import type { ModelParts, RunArrays } from './model-parts.js'
 import { settledModel } from './settled-model.js'
-import { constrainOn } from './parallel/rules.js'
+import { spreadOver } from './parallel/spread.js'
+import type { SpreadOptions } from './parallel/spread.js'
 import { stateBytes } from './state-bytes.js'
-import { makeTrainStep } from './step.js'
-import type { Loss, StepInputs, StepMetrics, TrainStep } from './step.js'
+import { trainStepWith } from './step.js'
+import type { Loss, LossWith, StepInputs, StepMetrics } from './step.js'
 import { scaledAdapters } from './trainable/adapters.js'
 import { union } from './trainable/partition.js'
 import { namedConfig, withMetrics } from './values.js'
@@ -46,6 +49,7 @@ export interface TrainerParts extends Omit<ModelParts, 'optimizer'> {
   trainStep(arrays: RunArrays, inputs: StepInputs<Batch>): { arrays: RunArrays; metrics: StepMetrics }
   /** The same step in the form in which the interpreter can run it. */
   debugged(frozen: TensorTree): DebuggedStep
+  readonly norms: Norms
   /** The operations of a step's matrix products, as the mean of all steps so far; 0 before the first. */
   flopsPerStep(): number
   /** The key of the run's dropout and router noise; each step folds its number in. */
@@ -85,23 +89,23 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const distill = distillConfigOf(config.distill, teacher)
   const distilled = teacher && distill ? { teacher, weights: distill } : undefined
   const { layouts } = own
-  const constrain = layouts ? constrainOn(layouts.mesh) : undefined
-  const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values, distilled, constrain)
+  const lossOn = (devices: SpreadOptions): Loss<Batch> =>
+    trainingLoss(model, router, { ...train, dropoutFrom }, values, distilled, devices)
   // Batches of several sizes (`train.buckets`) have a program each.
   const flops = new FlopsPerStep()
   const onTrace = (program: Program): void => flops.trace(productFlops(program))
   const rootKey = random.key(seed)
   /** The loss of the trained parameters. */
-  const lossWith =
-    (frozen: TensorTree): Loss<Batch> =>
+  const ofTrained =
+    (loss: Loss<Batch>): LossWith<Batch> =>
+    frozen =>
     (params, ...rest) =>
       loss(scaledAdapters(union(params, frozen) as TensorTree, train.lora), ...rest)
-  const stepWith = (frozen: TensorTree): TrainStep<Batch> =>
+  const stepLoss = ofTrained(lossOn(spreadOver(layouts)))
+  const stepWith =
     accumulate === 1
-      ? makeTrainStep(lossWith(frozen), optimizer, clipNorm, { onTrace, layouts })
-      : accumulatedTrainStep(lossWith(frozen), optimizer, clipNorm, accumulate, { onTrace, layouts })
-  /** Made when the frozen parameters are known: its loss closes over them. */
-  let step: TrainStep<Batch> | undefined
+      ? trainStepWith(stepLoss, optimizer, clipNorm, { onTrace, layouts })
+      : accumulatedTrainStep(stepLoss, optimizer, clipNorm, accumulate, { onTrace, layouts })
   const specialIds = specialIdsOf(model)
   const targetEos = targetEosOf(task.codec, specialIds)
   const size = { rows, inputLength, targetLength, seed, specialIds, targetEos }
@@ -114,12 +118,12 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       taskBatches(task, { ...size, packing: train.packing, buckets: train.buckets }, train),
     schedule,
     trainStep: ({ frozen, ...arrays }, inputs) => {
-      step ??= stepWith(frozen)
       flops.begin(JSON.stringify(Object.values(inputs.batch).map(tensor => tensor.shape)))
-      const result = step(arrays, inputs)
+      const result = stepWith(frozen)(arrays, inputs)
       return { ...result, arrays: { ...result.arrays, frozen } }
     },
-    debugged: frozen => ({ loss: lossWith(frozen), optimizer, clipNorm, accumulate }),
+    debugged: frozen => ({ loss: ofTrained(lossOn({}))(frozen), optimizer, clipNorm, accumulate }),
+    norms: normsOn(layouts),
     flopsPerStep: () => flops.mean,
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,

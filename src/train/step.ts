@@ -1,6 +1,5 @@
 import type { Tree } from '../base/pytree.js'
 import type { Tensor } from '../engine/api/tensor.js'
-import { jit } from '../engine/api/jit.js'
 import type { JitOptions } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
@@ -9,6 +8,10 @@ import { valueAndGrad } from '../engine/api/transforms.js'
 import type { NamedSharding } from '../engine/program/sharding.js'
 import { clipByGlobalNorm, globalNorm } from './optimizers/clipping.js'
 import type { Optimizer } from './optimizers/optimizer.js'
+import { devicePart } from './parallel/device-part.js'
+import type { DevicePart } from './parallel/device-part.js'
+import { jitOnMesh } from './parallel/jit-on-mesh.js'
+import type { MeshProgram } from './parallel/jit-on-mesh.js'
 
 /** The arrays that a step updates. They are donated to it, and it returns new ones. */
 export type TrainArrays = { params: TensorTree; optimizer: TensorTree }
@@ -40,25 +43,43 @@ export type StepResult = { arrays: TrainArrays; metrics: StepMetrics }
 
 export type TrainStep<B extends TensorTree> = (arrays: TrainArrays, inputs: StepInputs<B>) => StepResult
 
-/** One training step as a function to be traced: forward, backward, clipping and the optimizer's update. */
+/**
+ * One training step as a function to be traced: forward, backward, clipping and the optimizer's update. `device`: what
+ * one of several devices does; left out on one device.
+ */
 export function trainStepFunction<B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,
   clipNorm: number | null,
+  device?: DevicePart,
 ): TrainStep<B> {
-  const update = updateFunction(optimizer, clipNorm)
+  const update = updateFunction(optimizer, clipNorm, device)
   return function trainStep(arrays, { batch, key, step, learningRate }) {
     const stepKey = random.foldIn(key, step)
-    const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => loss(p, batch, stepKey, step), {
-      hasAux: true,
-    })(arrays.params)
+    const { value, metrics, gradients } = gradientsOf(
+      (p: TensorTree) => loss(p, batch, device ? device.key(stepKey) : stepKey, step),
+      arrays.params,
+      device,
+    )
     return update(gradients, arrays, { ...metrics, loss: value }, { step, learningRate })
   }
 }
 
+/** A loss with its metrics and gradients, to be traced. */
+export function gradientsOf(
+  loss: (params: TensorTree) => ReturnType<Loss<TensorTree>>,
+  params: TensorTree,
+  device?: DevicePart,
+): { value: Tensor; metrics: StepMetrics; gradients: TensorTree } {
+  const [[value, metrics], gradients] = valueAndGrad(loss, { hasAux: true })(params)
+  return device
+    ? { value: device.loss(value), metrics, gradients: device.gradients(gradients) }
+    : { value, metrics, gradients }
+}
+
 /** The end of a step as a function to be traced: clips the gradients and makes the optimizer's update. */
 export const updateFunction =
-  (optimizer: Optimizer, clipNorm: number | null) =>
+  (optimizer: Optimizer, clipNorm: number | null, device?: DevicePart) =>
   (
     gradients: TensorTree,
     arrays: TrainArrays,
@@ -66,7 +87,9 @@ export const updateFunction =
     { step, learningRate }: Pick<StepInputs<TensorTree>, 'step' | 'learningRate'>,
   ): StepResult => {
     const clipped =
-      clipNorm === null ? { gradients, norm: globalNorm(gradients) } : clipByGlobalNorm(gradients, clipNorm)
+      clipNorm === null
+        ? { gradients, norm: globalNorm(gradients, device?.total) }
+        : clipByGlobalNorm(gradients, clipNorm, device?.total)
     const { params, state } = optimizer.update(clipped.gradients, arrays.optimizer, arrays.params, {
       learningRate,
       step: np.astype(step, 'float32'),
@@ -81,31 +104,48 @@ export interface StepOptions extends Pick<JitOptions, 'onTrace'> {
 }
 
 /** The layouts of a step's arrays on a mesh. */
-export interface StepLayouts {
+export interface StepLayouts extends MeshProgram {
   readonly params: Tree<NamedSharding>
   readonly optimizer: Tree<NamedSharding>
+  readonly frozen: Tree<NamedSharding>
   readonly batch: NamedSharding
-  /** A copy on each device, for metrics. */
+  /** A copy on each device. */
   readonly everywhere: NamedSharding
 }
+
+/** The loss of the trained parameters, for the parameters that are not trained. */
+export type LossWith<B extends TensorTree> = (frozen: TensorTree) => Loss<B>
 
 /**
  * A training step as one compiled program. The old parameters and state are donated to it: do not use them afterwards.
  */
-export function makeTrainStep<B extends TensorTree>(
+export const makeTrainStep = <B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,
   clipNorm: number | null,
-  { onTrace, layouts }: StepOptions = {},
-): TrainStep<B> {
-  const arrays = layouts ? { params: layouts.params, optimizer: layouts.optimizer } : null
-  return jit(trainStepFunction(loss, optimizer, clipNorm), {
-    onTrace,
-    donate: [0],
-    ...(layouts &&
-      arrays && {
-        inShardings: [arrays, { batch: layouts.batch, key: null, step: null, learningRate: null }],
-        outShardings: { arrays, metrics: layouts.everywhere },
-      }),
-  })
+  options: StepOptions = {},
+): TrainStep<B> => trainStepWith(() => loss, optimizer, clipNorm, options)({})
+
+/** `makeTrainStep` with parameters that are not trained, which are an argument of the program. */
+export function trainStepWith<B extends TensorTree>(
+  lossWith: LossWith<B>,
+  optimizer: Optimizer,
+  clipNorm: number | null,
+  { onTrace, layouts }: StepOptions,
+): (frozen: TensorTree) => TrainStep<B> {
+  const device = layouts?.collectives ? devicePart(layouts.params) : undefined
+  function trainStep(arrays: TrainArrays, inputs: StepInputs<B>, frozen: TensorTree): StepResult {
+    return trainStepFunction(lossWith(frozen), optimizer, clipNorm, device)(arrays, inputs)
+  }
+  const compiled = jitOnMesh(
+    trainStep,
+    layouts,
+    ({ params, optimizer: state, frozen, batch, everywhere }) => {
+      const arrays = { params, optimizer: state }
+      const scalars = { key: everywhere, step: everywhere, learningRate: everywhere }
+      return { in: [arrays, { batch, ...scalars }, frozen], out: { arrays, metrics: everywhere } }
+    },
+    { onTrace, donate: [0] },
+  )
+  return frozen => (arrays, inputs) => compiled(arrays, inputs, frozen)
 }

@@ -124,6 +124,11 @@ export interface Backend {
   readonly numDevices?: number
   /** Whether a function with weights is compiled again for each size of its other inputs. Left out: it is not. */
   readonly compilesEachSize?: boolean
+  /**
+   * Whether its compiler divides a program over the devices of a mesh. false: it runs on a mesh only what a `shardMap`
+   * says that each device does. Left out: true.
+   */
+  readonly partitions?: boolean
   /** What results depend on besides the program, for reports: library, version, number of threads. */
   describe(): Promise<string>
   /**

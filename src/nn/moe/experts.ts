@@ -1,5 +1,6 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
+import type { ExpertGroup } from '../device-group.js'
 import { hiddenActivations } from '../mlp.js'
 import type { Activation, MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
@@ -13,7 +14,8 @@ import { raggedDot } from './ragged-dot.js'
 /**
  * Every expert's feed-forward network (mlp.ts, with kernels [experts, in, out]) on the tokens of x [tokens, dModel] in
  * its slots. Choices without a slot get 0. If all experts have the same number of slots: see `evenExperts`. Otherwise
- * each kernel takes a ragged matmul (ragged-dot.ts) and each token has its own dropout mask.
+ * each kernel takes a ragged matmul (ragged-dot.ts) and each token has its own dropout mask. `group`: the devices among
+ * which experts with the same number of slots are divided; `params` are then those of this device.
  */
 export function experts(
   params: MlpParams,
@@ -22,18 +24,19 @@ export function experts(
   activation: Activation,
   noise: Noise,
   dropoutRate = 0,
+  group: ExpertGroup | null = null,
 ): Tensor {
   const { slotsOfExpert } = slots
   const dispatched = dispatch(x, slots) // [slots, dModel]
+  const even = (perExpert: number): Tensor => {
+    const ofAll = np.reshape(dispatched, [-1, perExpert, x.shape[1]]) // [experts, slots, dModel]
+    const ofOwn = group ? group.toExperts(ofAll) : ofAll // [experts, slots, dModel]
+    const outputs = evenExperts(params, ofOwn, activation, noise, dropoutRate) // [experts, slots, dModel]
+    return group ? group.fromExperts(outputs) : outputs // [experts, slots, dModel]
+  }
   const outputs =
     typeof slotsOfExpert === 'number'
-      ? evenExperts(
-          params,
-          np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]), // [experts, slots, dModel]
-          activation,
-          noise,
-          dropoutRate,
-        ) // [experts, slots, dModel]
+      ? even(slotsOfExpert) // [experts, slots, dModel]
       : network(
           params,
           activation,

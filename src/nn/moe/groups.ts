@@ -12,6 +12,8 @@ export interface TokenGroups {
   readonly length: number
   readonly numGroups: number
   readonly tokensPerGroup: number
+  /** Whether it is one group of the tokens of all devices, of which each device has some. Default: false. */
+  readonly spansDevices?: boolean
 }
 
 /**
@@ -62,12 +64,13 @@ export const sequenceGroups = (batch: number, length: number): TokenGroups => ({
   tokensPerGroup: length,
 })
 
-/** One group of all tokens, for routing without capacity, where the division has no effect. */
+/** One group of all tokens, also those of other devices, for routing without capacity, where the division has no effect. */
 export const oneGroup = (batch: number, length: number): TokenGroups => ({
   batch,
   length,
   numGroups: 1,
   tokensPerGroup: batch * length,
+  spansDevices: true,
 })
 
 /**

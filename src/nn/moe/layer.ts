@@ -3,10 +3,13 @@ import * as np from '../../engine/api/np.js'
 import type { Constrain } from '../constrain.js'
 import { dense } from '../dense.js'
 import type { DenseParams } from '../dense.js'
+import { oneDevice } from '../device-group.js'
+import type { DeviceGroup, ExpertGroup } from '../device-group.js'
 import type { Activation, MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
 import { softmax } from '../softmax.js'
 import { bufferSlots, raggedSlots } from './dispatch.js'
+import type { Slots } from './dispatch.js'
 import { experts } from './experts.js'
 import { fromGroups, toGroups } from './groups.js'
 import type { TokenGroups } from './groups.js'
@@ -42,6 +45,8 @@ export interface MoeOptions {
   expertDropoutRate: number
   /** Lays activations out over several devices: see `spreadExperts`. Left out on one device. */
   constrain?: Constrain
+  /** The devices that share the batch, if each runs the layer on its own rows. Default: one. */
+  devices?: DeviceGroup
 }
 
 /**
@@ -58,7 +63,7 @@ export function moeLayer(
 ): RouterRecord {
   const { groups, capacity } = options
   const { numGroups, tokensPerGroup } = groups
-  const { constrain = x => x } = options
+  const { constrain = x => x, devices = oneDevice } = options
   const grouped = constrain(toGroups(x, groups), ['group', 'length', 'embed']) // [groups, tokens, dModel]
   const groupedMask = mask && toGroups(mask, groups) // [groups, tokens]
   const present = groupedMask ? np.astype(groupedMask, 'float32') : np.ones([numGroups, tokensPerGroup]) // [groups, tokens]
@@ -83,10 +88,13 @@ export function moeLayer(
   const gated = np.sum(np.multiply(outputs, gates), { axis: 1 }) // [tokens, dModel]
 
   const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]
-  const groupTokens = np.sum(weights, { axis: 1 }) // [groups]
+  const ofGroups = (x: Tensor): Tensor => (groups.spansDevices ? devices.total(x) : x) // x's shape
+  const groupTokens = ofGroups(np.sum(weights, { axis: 1 })) // [groups]
   const perToken = (total: Tensor): Tensor => np.divide(total, np.maximum(np.expandDims(groupTokens, 1), 1)) // [groups, experts]
-  const fraction = perToken(np.sum(choice, { axis: 1 })) // [groups, experts]
-  const meanProbability = perToken(np.sum(probabilities, { axis: 1 })) // [groups, experts]
+  const fraction = perToken(ofGroups(np.sum(choice, { axis: 1 }))) // [groups, experts]
+  // Of a group on several devices, each device has a part whose mean over the devices is the mean over the group.
+  const parts = groups.spansDevices ? devices.size : 1
+  const meanProbability = perToken(np.multiply(np.sum(probabilities, { axis: 1 }), parts)) // [groups, experts]
   return {
     logits,
     probabilities,
@@ -96,14 +104,15 @@ export function moeLayer(
     gate,
     fraction,
     meanProbability,
-    auxLoss: router.isBalanced ? np.zeros([]) : loadBalancingLoss(fraction, meanProbability, groupTokens),
-    zLoss: routerZLoss(logits, weights),
+    auxLoss: router.isBalanced ? np.zeros([]) : loadBalancingLoss(fraction, meanProbability, groupTokens, devices),
+    zLoss: routerZLoss(logits, weights, devices),
     statistics: routerStatistics(
       logits,
       probabilities,
       assignment,
       present,
       capacity === null ? null : numExperts * numGroups * capacity,
+      devices,
     ),
     output: fromGroups(gated, groups, x.shape[0], x.shape[1]),
   }
@@ -115,16 +124,34 @@ function expertOutputs(
   x: Tensor,
   assignment: Assignment,
   numExperts: number,
-  { capacity, activation, expertDropoutRate, constrain }: MoeOptions,
+  { capacity, activation, expertDropoutRate, constrain, devices = oneDevice }: MoeOptions,
   noise: Noise,
 ): Tensor {
   if (constrain && capacity !== null) {
     const sizes = { numExperts, capacity }
     return spreadExperts(params, x, assignment, sizes, activation, noise, expertDropoutRate, constrain) // [tokens, choices, dModel]
   }
-  const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
   const tokens = np.reshape(x, [-1, x.shape[2]]) // [tokens, dModel]
-  return experts(params, tokens, slots, activation, noise, expertDropoutRate) // [tokens, choices, dModel]
+  const apply = (inputs: Tensor, slots: Slots): Tensor =>
+    experts(params, inputs, slots, activation, noise, expertDropoutRate, devices.experts) // [tokens, choices, dModel]
+  if (capacity !== null) return apply(tokens, bufferSlots(assignment, numExperts, capacity)) // [tokens, choices, dModel]
+  if (devices.experts === null) return apply(tokens, raggedSlots(assignment, numExperts)) // [tokens, choices, dModel]
+  // How many tokens choose an expert is not known in advance: every device gets all tokens, and its experts take theirs.
+  const { gather, scatterSum } = devices.experts
+  const slots = raggedSlots(ownChoices(assignment, numExperts, devices.experts), numExperts / devices.experts.size)
+  return scatterSum(apply(gather(tokens), slots)) // [tokens, choices, dModel]
+}
+
+/** The choices of the tokens of all devices, as choices of this device's experts: those of other experts are not kept. */
+function ownChoices(
+  { expert, kept }: Pick<Assignment, 'expert' | 'kept'>,
+  numExperts: number,
+  group: ExpertGroup,
+): Pick<Assignment, 'expert' | 'kept'> {
+  const own = numExperts / group.size
+  const chosen = group.gather(np.reshape(np.where(kept, expert, -1), [-1, expert.shape[2]])) // [tokens, choices]
+  const local = np.subtract(np.expandDims(chosen, 0), np.multiply(group.place(), own)) // [1, tokens, choices]
+  return { expert: local, kept: np.logicalAnd(np.greaterEqual(local, 0), np.less(local, own)) }
 }
 
 /** The router's float32 logits of x [groups, tokens, dModel]. */

@@ -1,13 +1,19 @@
+import { sizeOf } from '../../base/host-tensor.js'
 import { flatten, leavesWithPaths, treeFromPaths, unflatten } from '../../base/pytree.js'
 import type { Tree } from '../../base/pytree.js'
 import { jit } from '../../engine/api/jit.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
 import { devicePut } from '../../engine/api/mesh.js'
+import * as np from '../../engine/api/np.js'
+import { positionWords } from '../../engine/api/random/keys.js'
+import { shardMap } from '../../engine/api/shard-map.js'
+import { P, shardShape } from '../../engine/program/sharding.js'
 import type { NamedSharding } from '../../engine/program/sharding.js'
-import { initParameter } from '../../model/init.js'
+import { initParameter, initRows } from '../../model/init.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { ModelParams } from '../../model/types.js'
+import type { MeshProgram } from './jit-on-mesh.js'
 
 /** The layout of each path of a tree of layouts. */
 export const layoutsByPath = (layouts: Tree<NamedSharding>): ReadonlyMap<string, NamedSharding> =>
@@ -21,14 +27,32 @@ export function initOnMesh(
   specs: readonly ParameterSpec[],
   key: Tensor,
   layouts: ReadonlyMap<string, NamedSharding>,
+  { collectives }: MeshProgram,
 ): ModelParams {
+  const draw = collectives ? drawParts : drawDivided
   return treeFromPaths(
-    specs.map((spec, i) => {
-      const layout = layouts.get(spec.path) ?? null
-      const draw = jit((k: Tensor) => initParameter(spec, i, k), { outShardings: layout })
-      return [spec.path, draw(key)]
-    }),
+    specs.map((spec, i) => [spec.path, draw(spec, i, key, layouts.get(spec.path) ?? null)]),
   ) as unknown as ModelParams
+}
+
+/** A new parameter that the backend's compiler divides. */
+const drawDivided = (spec: ParameterSpec, index: number, key: Tensor, layout: NamedSharding | null): Tensor =>
+  jit((k: Tensor) => initParameter(spec, index, k), { outShardings: layout })(key)
+
+/** A new parameter of whose first axis each device draws its rows. One that is not divided is drawn as a whole. */
+function drawParts(spec: ParameterSpec, index: number, key: Tensor, layout: NamedSharding | null): Tensor {
+  const axes = layout?.spec.dims[0] ?? []
+  if (!layout || axes.length === 0) return initParameter(spec, index, key)
+  const { mesh } = layout
+  const shape = shardShape(spec.shape, layout)
+  const devices = spec.shape[0] / shape[0]
+  const positions = Array.from({ length: devices }, (_, i) => positionWords(i * sizeOf(shape)))
+  const draw = shardMap(
+    (k: Tensor, position: Tensor) => initRows(spec, shape, np.reshape(position, [2]), index, k),
+    mesh,
+    { in: [P(), P(axes)], out: layout.spec },
+  )
+  return jit(draw)(key, np.stack(positions))
 }
 
 /** A tree of arrays on a mesh: those that have a layout, by path, are moved there. */

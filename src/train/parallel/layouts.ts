@@ -1,11 +1,11 @@
 import { leavesWithPaths, treeFromPaths } from '../../base/pytree.js'
 import type { Tree } from '../../base/pytree.js'
 import { NamedSharding, P, PartitionSpec } from '../../engine/program/sharding.js'
-import type { Mesh } from '../../engine/program/sharding.js'
 import type { TensorType } from '../../engine/api/eval-shape.js'
 import type { LogicalAxis } from '../../model/parameters.js'
 import { factoringOf } from '../optimizers/factoring.js'
-import { specOf } from './rules.js'
+import type { MeshProgram } from './jit-on-mesh.js'
+import { batchAxes, specOf } from './rules.js'
 
 /** The declaration of a parameter, as far as its layout depends on it. */
 export interface ParameterLayout {
@@ -15,8 +15,7 @@ export interface ParameterLayout {
 }
 
 /** How a run's arrays are laid out over its mesh: trees like those of the arrays. */
-export interface RunLayouts {
-  readonly mesh: Mesh
+export interface RunLayouts extends MeshProgram {
   readonly params: Tree<NamedSharding>
   readonly optimizer: Tree<NamedSharding>
   readonly frozen: Tree<NamedSharding>
@@ -32,7 +31,7 @@ export interface RunLayouts {
  * and column means without the axes that they are means over. `minSizeToFactor`: Adafactor's.
  */
 export function layoutsOf(
-  mesh: Mesh,
+  { mesh, collectives }: MeshProgram,
   declared: readonly ParameterLayout[],
   types: Readonly<Record<'params' | 'optimizer' | 'frozen', Tree<TensorType>>>,
   minSizeToFactor?: number,
@@ -52,10 +51,11 @@ export function layoutsOf(
     treeFromPaths(leavesWithPaths(of).map(([path, type]) => [path, layout(path, type)]))
   return {
     mesh,
+    collectives,
     params: tree(types.params, ofParameter),
     optimizer: tree(types.optimizer, ofState),
     frozen: tree(types.frozen, ofParameter),
-    batch: on(P(['data', 'expert'])),
+    batch: on(P(batchAxes)),
     everywhere: on(P()),
   }
 }

@@ -62,3 +62,15 @@ export function meshOfRun({ model, train: { mesh, rows, accumulate } }: MeshedRu
   refuse('tensor', mesh.tensor, 'the width of feed-forward layers (model.dFf)', model.dFf)
   return new Mesh({ ...mesh })
 }
+
+/**
+ * Throws a ConfigError if a run cannot be divided by collectives alone, as on a backend that does not divide programs
+ * itself (processes, each of which is a device).
+ */
+export function requireDivisible({ mesh }: MeshedRun['train'], backend: string): void {
+  if (mesh !== null && mesh.tensor > 1)
+    throw new ConfigError(
+      `train.mesh ${formatMesh(mesh)}: the processes of the backend ${backend} divide a run over data and expert alone: ` +
+        'leave tensor out, or train in one process with --backend xla',
+    )
+}

@@ -6,6 +6,7 @@ import { treeFromPaths } from '../../base/pytree.js'
 import { setBackend } from '../../engine/api/engine.js'
 import { TensorType } from '../../engine/api/eval-shape.js'
 import { openBackend } from '../../engine/api/open-backend.js'
+import type { Backend } from '../../engine/compile/backend.js'
 import { referenceBackend } from '../../engine/compile/reference/backend.js'
 import { Mesh } from '../../engine/program/sharding.js'
 import { declareParameters } from '../../model/parameters.js'
@@ -60,7 +61,7 @@ describe('layouts', () => {
       ]),
       frozen: {},
     }
-    const { params, optimizer } = layoutsOf(mesh, specs, types)
+    const { params, optimizer } = layoutsOf({ mesh, collectives: false }, specs, types)
     expect(String(layoutsByPath(params).get(kernel)?.spec)).toBe('P(expert, null, tensor)')
     expect([...layoutsByPath(optimizer)].map(([path, { spec }]) => `${path} ${spec}`).sort()).toEqual([
       `${kernel}/v_col P(expert, tensor)`,
@@ -102,30 +103,93 @@ const near = (actual: readonly number[], wanted: readonly number[]): void => {
   expect(actual.reduce((worst, a, i) => Math.max(worst, Math.abs(a - wanted[i])), 0)).toBeLessThan(1e-5)
 }
 
+/** Adafactor that factors the small matrices here too. */
+const adafactor: RunConfig['train']['optimizer'] = {
+  kind: 'adafactor',
+  decayRate: 0.8,
+  stepOffset: 0,
+  clippingThreshold: 1,
+  minSizeToFactor: 8,
+  epsilon1: 1e-30,
+  epsilon2: 1e-3,
+}
+
+interface Variant {
+  readonly train?: Partial<RunConfig['train']>
+  readonly router?: Partial<RunConfig['router']>
+  readonly model?: Partial<RunConfig['model']>
+}
+
+/** Runs that differ in what is divided. */
+const variants = {
+  Adam: {},
+  Adafactor: { train: { optimizer: adafactor } },
+  'no capacity': { router: { trainCapacityFactor: null } },
+  'two parts, embeddings that are not tied, and an average': {
+    train: { accumulate: 2, averageDecay: 0.9, updateNorm: true },
+    model: { tiedLogits: false },
+  },
+  adapters: {
+    train: { lora: { rank: 2, alpha: 4, targets: ['query', '**/expert/**/kernel'] }, freeze: ['decoder/**'] },
+  },
+} satisfies Record<string, Variant>
+
+const runOf = (variant: keyof typeof variants, mesh: string): RunConfig => {
+  const { train, router, model }: Variant = variants[variant]
+  const run = runOn(mesh, train)
+  return { ...run, router: { ...run.router, ...router }, model: { ...run.model, ...model } }
+}
+
 // XLA compiles the step for each mesh, which takes long: XLA_MESHES=all tests all of them.
-const meshes =
-  process.env.XLA_MESHES === 'all'
-    ? ['data=2', 'expert=4', 'tensor=2', 'data=2,expert=2', 'data=2,expert=2,tensor=2']
-    : ['data=2,expert=2,tensor=2']
+const all = process.env.XLA_MESHES === 'all'
+const dividedByXla: [variant: keyof typeof variants, mesh: string][] = [
+  ['Adam', 'data=2,expert=2,tensor=2'],
+  ['Adafactor', 'data=2,expert=2,tensor=2'],
+  ['no capacity', 'expert=2'],
+  ...(all
+    ? (['data=2', 'expert=4', 'tensor=2', 'data=2,expert=2'].map(mesh => ['Adam', mesh]) as ['Adam', string][])
+    : []),
+]
+const byCollectives: [variant: keyof typeof variants, mesh: string][] = [
+  ['Adam', 'data=2,expert=2'],
+  ['two parts, embeddings that are not tied, and an average', 'data=2,expert=2'],
+  ...(all
+    ? ([
+        ['Adam', 'data=2'],
+        ['Adam', 'expert=4'],
+        ['Adafactor', 'data=2,expert=2'],
+        ['adapters', 'data=2,expert=2'],
+      ] as [keyof typeof variants, string][])
+    : []),
+]
 
 describe.skipIf(!xlaPlugin)('a training on several devices', () => {
   let folder: string
-  let single: Trained
+  let xla: Backend
+  const single = new Map<string, Promise<Trained>>()
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'switchyard-'))
-    setBackend(await openBackend('xla', { plugin: xlaPlugin, cpuDevices: 8, cache: false }))
-    single = await finish(await Trainer.begin(runOn('data=1'), { task }), join(folder, 'single'))
+    xla = await openBackend('xla', { plugin: xlaPlugin, cpuDevices: 8, cache: false })
   })
   afterAll(async () => {
     setBackend(referenceBackend)
     await rm(folder, { recursive: true })
   })
 
-  it.each(meshes)('%s: makes the losses and parameters of one device, and resumes exactly', async mesh => {
-    const run = join(folder, mesh)
-    const { losses, values } = await finish(await Trainer.begin(runOn(mesh), { task }), run)
-    near(losses, single.losses)
-    near(values, single.values)
+  const onOne = async (variant: keyof typeof variants): Promise<Trained> => {
+    const known = single.get(variant)
+    if (known) return known
+    const made = finish(await Trainer.begin(runOf(variant, 'data=1'), { task }), join(folder, `${variant} single`))
+    single.set(variant, made)
+    return made
+  }
+
+  async function check(variant: keyof typeof variants, mesh: string): Promise<void> {
+    const one = await onOne(variant)
+    const run = await mkdtemp(join(folder, mesh))
+    const { losses, values } = await finish(await Trainer.begin(runOf(variant, mesh), { task }), run)
+    near(losses, one.losses)
+    near(values, one.values)
 
     const read = (name: string): Promise<Buffer> => readFile(join(run, 'step-10', name))
     const files = await Promise.all(['params.safetensors', 'optimizer.safetensors'].map(read))
@@ -133,13 +197,26 @@ describe.skipIf(!xlaPlugin)('a training on several devices', () => {
     const resume = async (on: string, into: string): Promise<Trained> => {
       const checkpoint = await openCheckpoint(join(run, 'step-5'))
       try {
-        return await finish(await Trainer.resume(runOn(on), checkpoint, { task }), join(folder, into))
+        return await finish(await Trainer.resume(runOf(variant, on), checkpoint, { task }), into)
       } finally {
         await checkpoint.close()
       }
     }
-    near((await resume('data=1', `${mesh} on one`)).values, single.values)
-    expect((await resume(mesh, mesh)).values).toEqual(values)
+    near((await resume('data=1', `${run} on one`)).values, one.values)
+    expect((await resume(mesh, run)).values).toEqual(values)
     expect(await Promise.all(['params.safetensors', 'optimizer.safetensors'].map(read))).toEqual(files)
+  }
+
+  it.each(dividedByXla)(
+    '%s, %s: the compiler divides the step of one device, and it resumes exactly',
+    async (v, mesh) => {
+      setBackend(xla)
+      await check(v, mesh)
+    },
+  )
+
+  it.each(byCollectives)('%s, %s: collectives give the step of one device, and it resumes exactly', async (v, mesh) => {
+    setBackend(Object.create(xla, { partitions: { value: false } }) as Backend)
+    await check(v, mesh)
   })
 })

@@ -7,6 +7,9 @@ import type { ActivationAxis, Constrain } from '../../nn/constrain.js'
 /** An axis of a run's mesh. */
 export type MeshAxisName = 'data' | 'expert' | 'tensor'
 
+/** The axes along which a batch is divided. */
+export const batchAxes: readonly MeshAxisName[] = ['data', 'expert']
+
 /** The mesh axes over which logical axes of parameters and activations are divided, as T5X's standard rules have it. */
 export const meshAxesOf: Readonly<Record<LogicalAxis | ActivationAxis, readonly MeshAxisName[]>> = {
   // Parameters
@@ -21,15 +24,15 @@ export const meshAxesOf: Readonly<Record<LogicalAxis | ActivationAxis, readonly 
   relpos_buckets: [],
   unmodeled: [],
   // Activations
-  batch: ['data', 'expert'],
-  group: ['data', 'expert'],
+  batch: batchAxes,
+  group: batchAxes,
   length: [],
   capacity: [],
 }
 
 /**
  * How an array is divided over a mesh by the names of its axes. Each mesh axis divides the first axis that may take it.
- * An axis that cannot be divided evenly is whole on each device.
+ * An axis that cannot be divided evenly is whole on each device. Mesh axes of one device are left out.
  */
 export function specOf(
   shape: readonly number[],
@@ -43,7 +46,7 @@ export function specOf(
       let parts = 1
       for (const name of meshAxesOf[axes[i]]) {
         const devices = mesh.axisSize(name)
-        if (used.has(name) || size % (parts * devices) !== 0) continue
+        if (devices === 1 || used.has(name) || size % (parts * devices) !== 0) continue
         parts *= devices
         used.add(name)
         chosen.push(name)

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leavesWithPaths } from '../../base/pytree.js'
+import { setBackend } from '../../engine/api/engine.js'
+import * as np from '../../engine/api/np.js'
+import * as random from '../../engine/api/random.js'
+import type { Tensor } from '../../engine/api/tensor.js'
+import type { TensorTree } from '../../engine/api/tracing.js'
+import { referenceBackend } from '../../engine/compile/reference/backend.js'
+import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import type { Batch } from '../../model/types.js'
+import { config } from '../../../test/train/small-run.js'
+import { accumulatedTrainStep } from '../accumulate.js'
+import type { RunConfig } from '../config.js'
+import { trainingLoss } from '../loss.js'
+import { modelParts } from '../model-parts.js'
+import type { LossWith, StepMetrics } from '../step.js'
+import { trainStepWith } from '../step.js'
+import { union } from '../trainable/partition.js'
+import { layoutsOf } from './layouts.js'
+import { meshOfRun } from './mesh-config.js'
+import type { MeshConfig } from './mesh-config.js'
+import { spreadOver } from './spread.js'
+
+/** 8 rows in groups of 16 tokens, without noise: whatever the batch is divided into, the groups stay the same. */
+function settings(train: Partial<RunConfig['train']>, model: Partial<ModelConfig>, router: Partial<RouterConfig>) {
+  return {
+    model: { ...config.model, numExperts: 4, numHeads: 2, dropoutRate: 0, ...model },
+    router: { ...config.router, maxGroupSize: 16, jitterNoise: 0, expertDropoutRate: 0, zLossFactor: 0.01, ...router },
+    train: { ...config.train, rows: 8, clipNorm: 0.5, ...train },
+  }
+}
+type Settings = ReturnType<typeof settings>
+
+/** Rows of unlike lengths, two examples in a row, and a row without targets: means must be over all devices' tokens. */
+function batch(vocabSize: number, rows: number): Batch {
+  const length = 16
+  const at = (f: (row: number, i: number) => number): Tensor =>
+    np.array(
+      Array.from({ length: rows }, (_, row) => Array.from({ length }, (__, i) => f(row, i))),
+      'int32',
+    )
+  const filled = (row: number): number => (row === 5 ? 0 : 4 + ((row * 5) % 12))
+  const token = (row: number, i: number, salt: number): number =>
+    i < filled(row) ? 2 + ((row * 31 + i * 7 + salt) % (vocabSize - 2)) : 0
+  const segment = (row: number, i: number): number => (i >= filled(row) ? 0 : i < 3 ? 1 : 2)
+  return {
+    encoder_input_tokens: at((row, i) => token(row, i, 0)),
+    decoder_input_tokens: at((row, i) => (i === 0 || i === 3 ? 0 : token(row, i, 4))),
+    decoder_target_tokens: at((row, i) => token(row, i, 5)),
+    decoder_loss_weights: at((row, i) => Number(i < filled(row))),
+    encoder_segment_ids: at(segment),
+    decoder_segment_ids: at(segment),
+  }
+}
+
+interface Result {
+  losses: number[]
+  metrics: Record<string, number[]>
+  params: Map<string, number[]>
+}
+
+/** Trains for some steps by the collectives of a mesh, or on one device. */
+async function train(run: Settings, mesh: Partial<MeshConfig> | null, steps = 3): Promise<Result> {
+  const { model, router, train: options } = run
+  const parts = modelParts({ model, router, train: options }, {})
+  const on = mesh && meshOfRun({ model, train: { ...options, mesh: { data: 1, expert: 1, tensor: 1, ...mesh } } })
+  const minSize = options.optimizer.kind === 'adafactor' ? options.optimizer.minSizeToFactor : undefined
+  const layouts = on && layoutsOf({ mesh: on, collectives: true }, parts.specs, parts.types(), minSize)
+  const loss = trainingLoss(model, router, options, {}, undefined, spreadOver(layouts))
+  const lossWith: LossWith<Batch> =
+    frozen =>
+    (params, ...rest) =>
+      loss(union<Tensor>(params, frozen) as TensorTree, ...rest)
+  const { optimizer } = parts
+  const { clipNorm, accumulate } = options
+  const make =
+    accumulate === 1
+      ? trainStepWith(lossWith, optimizer, clipNorm, { layouts })
+      : accumulatedTrainStep(lossWith, optimizer, clipNorm, accumulate, { layouts })
+  const { frozen, ...first } = parts.initialize()
+  let arrays = first
+  let metrics: StepMetrics = {}
+  const losses: number[] = []
+  const step = make(frozen)
+  for (let i = 0; i < steps; i++) {
+    const inputs = { key: random.key(5), step: np.array(i, 'int32'), learningRate: np.array(0.01) }
+    const result = step(arrays, { ...inputs, batch: batch(model.vocabSize, options.rows) })
+    arrays = result.arrays
+    metrics = result.metrics
+    losses.push(await metrics.loss.item())
+  }
+  const numbers = async (tree: TensorTree): Promise<[string, number[]][]> =>
+    Promise.all(leavesWithPaths<Tensor>(tree).map(async ([path, x]) => [path, await x.numbers()]))
+  return {
+    losses,
+    metrics: Object.fromEntries(await numbers(metrics)),
+    params: new Map(await numbers(arrays.params)),
+  }
+}
+
+const near = (actual: readonly number[], wanted: readonly number[], what: string): void => {
+  expect(actual.length, what).toBe(wanted.length)
+  const worst = actual.reduce((most, a, i) => Math.max(most, Math.abs(a - wanted[i])), 0)
+  expect(worst, what).toBeLessThan(1e-5)
+}
+
+function same(actual: Result, wanted: Result): void {
+  near(actual.losses, wanted.losses, 'losses')
+  expect(Object.keys(actual.metrics)).toEqual(Object.keys(wanted.metrics))
+  for (const [name, values] of Object.entries(wanted.metrics)) near(actual.metrics[name], values, name)
+  for (const [path, values] of wanted.params) near(actual.params.get(path)!, values, path)
+}
+
+describe('a step by collectives', () => {
+  beforeAll(() => {
+    setBackend(referenceBackend)
+  })
+  afterAll(() => {
+    setBackend(referenceBackend)
+  })
+
+  const meshes = [{ data: 2 }, { expert: 2 }, { data: 2, expert: 2 }]
+  const cases: [string, Settings][] = [
+    ['Adam', settings({}, {}, {})],
+    [
+      'Adafactor, and embeddings that are not tied',
+      settings(
+        {
+          optimizer: {
+            kind: 'adafactor',
+            decayRate: 0.8,
+            stepOffset: 0,
+            clippingThreshold: 1,
+            minSizeToFactor: 8,
+            epsilon1: 1e-30,
+            epsilon2: 1e-3,
+          },
+        },
+        { tiedLogits: false },
+        {},
+      ),
+    ],
+    ['two parts of a batch', settings({ accumulate: 2 }, {}, {})],
+    ["T5X's meaning", settings({ zLoss: 0.01, labelSmoothing: 0.1 }, { reference: 't5x' }, {})],
+    ["Hugging Face's meaning", settings({}, { reference: 'hf', numEncoderLayers: 2 }, {})],
+    ['no capacity', settings({}, {}, { trainCapacityFactor: null, selectedExperts: 2 })],
+    ['frozen experts', settings({ freeze: ['**/expert/**'] }, {}, {})],
+  ]
+  it.each(cases)('%s: gives the numbers of one device', async (_, run) => {
+    const single = await train(run, null)
+    expect(single.losses[2]).toBeLessThan(single.losses[0])
+    for (const mesh of meshes) same(await train(run, mesh), single)
+  })
+})
