@@ -29,16 +29,16 @@ const browserSafe = [
   '^src/checkpoint/names/(hf|hf-(activation|config|embeddings|families|files|generation|heads|json|names|settings|sizes|special-ids|weights))\\.ts$',
   '^src/(engine|model|text|portable|browser)\\.ts$',
 ]
-// The exceptions: what package.json's "imports" map to in Node and to a web.ts in a browser, "#onnx-sessions" and "#pjrt".
+// The exceptions: what package.json's "imports" map to in Node and to a web.ts in a browser, "#onnx-sessions", "#pjrt" and "#mpi".
 const nodeOnly =
-  '^src/engine/compile/(collect-garbage|cache-folder|onnx/(node|load-runtime)|xla/(node|cache|cuda|find-plugin|pjrt/koffi))\\.ts$'
+  '^src/engine/compile/(collect-garbage|cache-folder|koffi|onnx/(node|load-runtime)|xla/(node|cache|cuda|find-plugin)|processes/(node|mpi/[^/]+))\\.ts$'
 const nodeSessions = '^src/engine/compile/onnx/(node|load-runtime)\\.ts$'
 // The tables of contents: index.ts and one file for each subpath of the package.
 const contents = '^src/[^/]+\\.ts$'
 // It hands the package's modules to a user's configuration file, which imports them by the package's name.
 const packageModules = '^src/cli/shared/package-modules\\.ts$'
-// The process of a served model chooses how many threads compute.
-const ownProcess = '^src/serve/models/process-entry\\.ts$'
+// The process of a served model, and one of several processes, choose how many threads compute.
+const ownProcess = '^src/(serve/models/process-entry|engine/compile/processes/node)\\.ts$'
 const path = names => `^src/(${names.join('|')})/`
 
 module.exports = {

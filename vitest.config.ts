@@ -32,6 +32,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: '#onnx-sessions', replacement: source('engine/compile/onnx/node') },
+      { find: '#mpi', replacement: source('engine/compile/processes/node') },
       { find: '#pjrt', replacement: source('engine/compile/xla/node') },
       { find: /^switchyard-ml\/(\w+)$/, replacement: source('$1') },
     ],

@@ -43,7 +43,7 @@ export type { PrefixTree } from './engine/api/prefix-tree.js'
 
 // Backends
 export { setBackend } from './engine/api/engine.js'
-export { openBackend } from './engine/api/open-backend.js'
+export { joinProcesses, openBackend } from './engine/api/open-backend.js'
 export type { BackendName } from './engine/api/open-backend.js'
 export type { XlaOptions } from './engine/compile/xla/options.js'
 export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'

@@ -7,7 +7,7 @@ import { findPlugin, findPlugins, hasDevices, sitePackages } from '../../engine/
 import type { FoundPlugin } from '../../engine/compile/xla/find-plugin.js'
 import { pluginInstallation } from '../../engine/compile/xla/install-plugin.js'
 import { openXla } from '../../engine/compile/xla/node.js'
-import { loadKoffi } from '../../engine/compile/xla/pjrt/koffi.js'
+import { loadKoffi } from '../../engine/compile/koffi.js'
 import { backendOfEnvironment } from '../shared/backend.js'
 import { Exit } from '../shared/exit.js'
 import { inspectMachine } from './machine.js'
@@ -154,7 +154,7 @@ function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla,
     ],
     ['memory', `${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} of it free`],
     ['onnx', result(onnx)],
-    ['koffi', koffi ?? 'missing: it calls XLA'],
+    ['koffi', koffi ?? 'missing: it calls XLA and MPI'],
     ...plugins.map(({ path, platform, package: name, version: its, isChosen }): [string, string] => [
       'plugin',
       `${name ? `${name}${its ? ` ${its}` : ''}` : 'given by SWITCHYARD_PJRT_PLUGIN'}, for ${platform}: ${path}${isChosen ? ' (chosen)' : ''}`,

@@ -1,6 +1,7 @@
 import { ConfigError } from '../../base/errors.js'
 import type { Backend } from '../compile/backend.js'
 import { referenceBackend } from '../compile/reference/backend.js'
+import type { ProcessesBackend } from '../compile/processes/backend.js'
 import type { XlaOptions } from '../compile/xla/options.js'
 import { onnxBackend } from './engine.js'
 
@@ -22,3 +23,14 @@ export async function openBackend(name: BackendName, options: XlaOptions = {}): 
   if (name === 'xla') return (await import('#pjrt')).openXla(options)
   throw new ConfigError(`there is no backend ${JSON.stringify(name)}: choose one of ${backendNames.join(', ')}`)
 }
+
+/**
+ * Makes the backend of this process as one of a job's, each of which is a device of a mesh:
+ * `setBackend(await joinProcesses())`. The processes are started by `mpiexec`, SLURM or `switchyard launch`, and run
+ * the same program. `inner` computes on each process; by default, ONNX Runtime with its share of the processors. Call
+ * `backend.processes.leave()` at the end.
+ *
+ * Throws a SwitchyardError that says how to install MPICH, if it is missing.
+ */
+export const joinProcesses = async (inner?: Backend): Promise<ProcessesBackend> =>
+  (await import('#mpi')).joinProcesses(inner)

@@ -3,6 +3,7 @@ import type { StoredTensor } from '../../base/stored-tensor.js'
 import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
 import type { NamedSharding, Partition } from '../program/sharding.js'
+import type { Communicator } from './processes/communicator.js'
 
 export type { Partition }
 
@@ -20,11 +21,14 @@ export interface Buffer {
   readonly aval: Aval
   /** How the array is laid out over a mesh of devices. Left out for an array on one device. */
   readonly sharding?: NamedSharding
-  /** The different parts of an array on a mesh, one copy of each. Left out for an array on one device. */
+  /**
+   * The different parts of an array on a mesh that this process has, one copy of each. Left out for an array on one
+   * device.
+   */
   readonly shards?: readonly ArrayShard[]
   /**
    * The data on the host. It may be the buffer's own memory: do not write to it, and do not read it after the buffer is
-   * donated.
+   * donated. Throws a SwitchyardError if other processes have parts of the array.
    */
   read(): Promise<HostTensor>
   /**
@@ -129,6 +133,11 @@ export interface Backend {
    * says that each device does. Left out: true.
    */
   readonly partitions?: boolean
+  /**
+   * The processes of the job, if each of them is one device. A buffer then has the parts of this process only. All
+   * processes call for the same runs in the same order.
+   */
+  readonly processes?: Communicator
   /** What results depend on besides the program, for reports: library, version, number of threads. */
   describe(): Promise<string>
   /**

@@ -12,13 +12,13 @@ import { Program, Var } from '../program/program.js'
 import { leaked, Tracer } from '../program/trace.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
-import type { NamedSharding } from '../program/sharding.js'
+import { NamedSharding, P } from '../program/sharding.js'
 import type { Backend, Buffer, Executable, Partition, ProgramsAtSizes } from './backend.js'
 import { CompileClock } from './compile-clock.js'
 import { compilePaged } from './paged/compile-paged.js'
 import { PagedBuffer } from './paged/paged-buffer.js'
 import type { Pages } from './paged/pages.js'
-import { checkDevices, meshOf, partitionKey, partitionOf } from './partition.js'
+import { checkDevices, isEverywhere, meshOf, partitionKey, partitionOf } from './partition.js'
 
 /** An array that is computed, or is being computed: a future of a backend's buffer. */
 export class Concrete extends Value {
@@ -36,6 +36,8 @@ export class Concrete extends Value {
     readonly paged: PagedBuffer | null = null,
     /** How the array is laid out over a mesh of devices, once that is known; null for an array on one device. */
     readonly sharding: Promise<NamedSharding | null> | null = null,
+    /** Whether it is known from the beginning that each device has all of the array. */
+    readonly isEverywhere = sharding === null,
   ) {
     super()
     this.future = future
@@ -52,6 +54,9 @@ export class Concrete extends Value {
 
   /** The data, once computed. It may be the buffer's own memory, so it is valid only until the array is donated. */
   read(): Promise<HostTensor> {
+    this.checkAlive()
+    const whole = this.evaluator.whole(this)
+    if (whole !== this) return whole.read()
     const read = this.buffer.then(b => b.read())
     const done = read.catch(() => undefined)
     this.reads.add(done)
@@ -121,6 +126,13 @@ export interface FunctionAtSizes {
   release(): void
 }
 
+/** How the results of a program on a mesh are laid out. */
+interface ResultLayouts {
+  of(output: number): Promise<NamedSharding | null>
+  /** Whether it was asked for that each device has all of a result. */
+  isEverywhere(output: number): boolean
+}
+
 /**
  * How many programs are kept compiled. Each has a session of ONNX Runtime, which takes 100 kB or more and has its own
  * threads. A training run needs about ten, an interactive session some dozens.
@@ -170,7 +182,8 @@ export class Engine implements Evaluator {
   putLater({ dtype, shape }: Aval, tensor: Promise<HostTensor>, sharding: NamedSharding | null): Concrete {
     if (sharding) checkDevices(this.backend, sharding.mesh)
     const buffer = tensor.then(t => this.backend.put(t, sharding ?? undefined))
-    return new Concrete({ dtype, shape }, this, buffer, null, sharding && Promise.resolve(sharding))
+    const isWhole = sharding === null || isEverywhere(sharding)
+    return new Concrete({ dtype, shape }, this, buffer, null, sharding && Promise.resolve(sharding), isWhole)
   }
 
   /** An array whose data is in a file. It is read when a program needs it in memory. */
@@ -231,7 +244,13 @@ export class Engine implements Evaluator {
     const executable = Promise.all(inputs.map(x => (x instanceof Concrete ? x.sharding : null))).then(shardings =>
       this.compile(program, donated, partitionOf(this.backend, program, given, shardings)),
     )
-    return this.start(executable, types, inputs, donated, name, i => executable.then(e => e.shardings?.[i] ?? null))
+    return this.start(executable, types, inputs, donated, name, {
+      of: i => executable.then(e => e.shardings?.[i] ?? null),
+      isEverywhere: i => {
+        const spec = given?.outputs[i]
+        return Boolean(spec && isEverywhere(new NamedSharding(given!.mesh, spec)))
+      },
+    })
   }
 
   /** The executable of a program. A program that equals an earlier one is not compiled again. */
@@ -254,7 +273,8 @@ export class Engine implements Evaluator {
     donated: readonly boolean[] = [],
     name = 'a function',
   ): FunctionWithWeights {
-    const compiled = Promise.all(weights.map(v => v && this.bufferOf(v))).then(buffers =>
+    const whole = weights.map(v => (v instanceof Concrete ? v.evaluator.whole(v) : v))
+    const compiled = Promise.all(whole.map(v => v && this.bufferOf(v))).then(buffers =>
       buffers.some(b => b instanceof PagedBuffer)
         ? compilePaged(this.backend, examples, buffers, donated, name)
         : this.compiling.count(this.backend.compileWithWeights(examples, buffers, donated)),
@@ -278,6 +298,20 @@ export class Engine implements Evaluator {
         }
       },
     }
+  }
+
+  /**
+   * The array, all of which this process has: itself, or a copy that is gathered from other processes. These have to
+   * call this, too, between the same runs.
+   */
+  whole(x: Concrete): Concrete {
+    if (!this.backend.processes || x.isEverywhere || x.sharding === null) return x
+    const v = new Var(x.aval)
+    const program = new Program([v], [], [v])
+    const executable = x.sharding.then(s =>
+      this.compile(program, [], s && { mesh: s.mesh, inputs: [s.spec], outputs: [P()] }),
+    )
+    return this.start(executable, [x.aval], [x], [], 'reading an array')[0]
   }
 
   private compileText(
@@ -306,7 +340,7 @@ export class Engine implements Evaluator {
     inputs: readonly Value[],
     donated: readonly boolean[],
     name: string,
-    shardingOf?: (output: number) => Promise<NamedSharding | null>,
+    layouts?: ResultLayouts,
   ): Concrete[] {
     checkDonatedOnce(inputs, donated, name)
     // All inputs are checked before any is donated.
@@ -338,7 +372,8 @@ export class Engine implements Evaluator {
           this,
           results.then(r => r[i]),
           null,
-          shardingOf?.(i),
+          layouts?.of(i),
+          layouts?.isEverywhere(i),
         ),
     )
   }

@@ -61,5 +61,9 @@ export function partitionOf(
   }
 }
 
+/** Whether each device has all of an array. */
+export const isEverywhere = ({ mesh, spec }: NamedSharding): boolean =>
+  spec.axes.every(axis => mesh.axisSize(axis) === 1)
+
 /** A text that is the same for equal partitions only. */
 export const partitionKey = ({ mesh, inputs, outputs }: Partition): string => `${mesh} ${inputs} -> ${outputs}`

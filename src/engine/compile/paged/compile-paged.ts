@@ -1,15 +1,16 @@
 import { SwitchyardError } from '../../../base/errors.js'
 import type { Atom, Program } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, ProgramsAtSizes } from '../backend.js'
-import { cutAtRegions } from './cut.js'
-import type { Cut } from './cut.js'
+import { cutAtRegions } from '../cut.js'
+import type { Cut } from '../cut.js'
 import { Groups } from './groups.js'
 import { alignedWith, inlineCalls, structureOf } from './inline.js'
 import { PagedBuffer } from './paged-buffer.js'
 import { PagedFunction } from './paged-function.js'
-import { pagedValues, regionsOf } from './regions.js'
+import { pagedValues, readInMemory, regionsOf } from './regions.js'
+import type { Region } from './regions.js'
 
-type Cutter = (program: Program) => Cut
+type Cutter = (program: Program) => Cut<Region>
 
 /**
  * `Backend.compileWithWeights` for weights some of which are paged (`PagedBuffer`). The program is cut at the equations
@@ -47,9 +48,11 @@ function cutter(weights: readonly (Buffer | null)[], donated: readonly boolean[]
   return program => {
     const paged = pagedValues(program, buffers, name)
     const inputsThat = (are: readonly boolean[]): Set<Atom> => new Set(program.inputs.filter((_, i) => are[i]))
-    return cutAtRegions(program, regionsOf(program, paged), paged, {
-      weights: inputsThat(isWeight),
+    return cutAtRegions(program, regionsOf(program, paged), {
       donated: inputsThat(donated),
+      reads: readInMemory,
+      weights: inputsThat(isWeight),
+      absent: paged,
     })
   }
 }

@@ -1,7 +1,8 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Atom } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, Executable, ExecutableStats } from '../backend.js'
-import type { Cut } from './cut.js'
+import { takeResults } from '../cut.js'
+import type { Cut } from '../cut.js'
 import type { Groups, RegionInputs, RegionRunner } from './groups.js'
 import { readInMemory } from './regions.js'
 import type { Region } from './regions.js'
@@ -31,7 +32,7 @@ export class PagedFunction {
   static async compile(
     backend: Backend,
     groups: Groups,
-    cuts: readonly [Cut, Cut, Cut],
+    cuts: readonly [Cut<Region>, Cut<Region>, Cut<Region>],
     weights: readonly (Buffer | null)[],
   ): Promise<PagedFunction> {
     const [{ inputs, segments }] = cuts
@@ -64,7 +65,7 @@ export class PagedFunction {
   }
 
   /** The function at one set of sizes. `cut` has the structure of the examples. */
-  async at(cut: Cut): Promise<Executable> {
+  async at(cut: Cut<Region>): Promise<Executable> {
     const executables: (Executable | undefined)[] = []
     for (const [i, { compiled }] of this.segments.entries())
       executables.push(await compiled?.at(cut.segments[i].program))
@@ -83,7 +84,7 @@ export class PagedFunction {
   }
 
   private async run(
-    { inputs, segments, outputs }: Cut,
+    { inputs, segments, outputs }: Cut<Region>,
     executables: readonly (Executable | undefined)[],
     others: readonly Buffer[],
     written: Set<Buffer>,
@@ -98,19 +99,11 @@ export class PagedFunction {
     }
     const isInput = new Set<Atom>(inputs)
     const results: Buffer[][] = []
-    for (const [i, { program, donated, regions }] of segments.entries()) {
+    for (const [i, { program, regions }] of segments.entries()) {
       const operands = program.inputs.filter(v => !isWeight.has(v)).map(v => values.get(v)!)
       const computed = (await executables[i]?.run(operands, written)) ?? []
       results.push(computed)
-      program.outputs.forEach((o, k) => {
-        if (!values.has(o)) values.set(o, computed[k])
-      })
-      // The segment's later runs may write into the memory that was donated to it, whatever becomes of this run.
-      program.inputs.forEach((v, k) => {
-        if (!donated[k]) return
-        if (isInput.has(v)) written.add(values.get(v)!)
-        values.delete(v)
-      })
+      takeResults(segments[i], computed, values, isInput, written)
       for (const [k, region] of regions.entries()) {
         const made = await this.segments[i].runners[k].run(region, await hostInputs(region, values))
         region.outputs.forEach((o, n) => values.set(o, this.backend.put(made[n])))

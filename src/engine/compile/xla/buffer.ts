@@ -7,7 +7,7 @@ import { shardStarts } from '../../program/sharding.js'
 import type { NamedSharding } from '../../program/sharding.js'
 import type { ArrayShard, Buffer } from '../backend.js'
 import type { DeviceMemory } from './memory.js'
-import { join } from './parts.js'
+import { join } from '../parts.js'
 import type { PjrtBuffer } from './pjrt/buffer.js'
 
 /** The native memory of an array: one buffer for each device. */

@@ -1,6 +1,6 @@
 import { SwitchyardError } from '../../../../base/errors.js'
-import { loadKoffi } from './koffi.js'
-import type { Koffi } from './koffi.js'
+import { loadKoffi } from '../../koffi.js'
+import type { Koffi } from '../../koffi.js'
 import { errorCode, functions, headerVersion } from './table.js'
 
 /** An address in native memory. */

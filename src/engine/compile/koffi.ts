@@ -1,5 +1,5 @@
-import { SwitchyardError } from '../../../../base/errors.js'
-import { lazyPromise } from '../../../../base/promise-cache.js'
+import { SwitchyardError } from '../../base/errors.js'
+import { lazyPromise } from '../../base/promise-cache.js'
 
 /** The package that calls functions of shared libraries. */
 export type Koffi = (typeof import('koffi'))['default']
@@ -13,7 +13,7 @@ async function load(): Promise<Koffi> {
     koffi = (await import('koffi')).default
   } catch (error) {
     throw new SwitchyardError(
-      `the package koffi, which calls XLA, cannot be loaded (${error instanceof Error ? error.message.split('\n')[0] : error}). ` +
+      `the package koffi, which calls shared libraries, cannot be loaded (${error instanceof Error ? error.message.split('\n')[0] : error}). ` +
         'Install it: npm install koffi@3.3.4',
       { cause: error },
     )

@@ -1,7 +1,7 @@
-import { allocate } from '../../../base/dtypes.js'
-import { sizeOf, stridesOf } from '../../../base/host-tensor.js'
-import type { HostTensor } from '../../../base/host-tensor.js'
-import type { Aval } from '../../program/aval.js'
+import { allocate } from '../../base/dtypes.js'
+import { sizeOf, stridesOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import type { Aval } from '../program/aval.js'
 
 /** The part of a tensor that begins at `start`: a view if it lies in one piece, else a copy. */
 export function partAt(tensor: HostTensor, start: readonly number[], shape: readonly number[]): HostTensor {

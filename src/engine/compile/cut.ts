@@ -1,43 +1,61 @@
-import { Lit, Program, Var } from '../../program/program.js'
-import type { Atom, Equation } from '../../program/program.js'
-import { readInMemory } from './regions.js'
-import type { Region } from './regions.js'
+import { Lit, Program, Var } from '../program/program.js'
+import type { Atom, Equation } from '../program/program.js'
+import type { Buffer } from './backend.js'
+
+/** Equations of a program that run on the host, between segments. */
+export interface Region {
+  readonly equations: readonly Equation[]
+  /** The results that are read outside of the region. */
+  readonly outputs: readonly Var[]
+}
 
 /** A part of a program that runs as one, and the regions that run after it. */
-export interface Segment {
+export interface Segment<R extends Region> {
   readonly program: Program
   /** The inputs whose memory this segment's results may take: nothing reads them later. */
   readonly donated: readonly boolean[]
-  readonly regions: readonly Region[]
+  readonly regions: readonly R[]
 }
 
 /** A program cut at its regions. */
-export interface Cut {
+export interface Cut<R extends Region> {
   readonly inputs: readonly Var[]
-  readonly segments: readonly Segment[]
+  readonly segments: readonly Segment<R>[]
   /** Where each of the program's outputs is computed: the number of a segment, and of its output. */
   readonly outputs: readonly (readonly [segment: number, output: number])[]
 }
+
+export interface CutOptions<R extends Region> {
+  /** The program's inputs that are donated. */
+  readonly donated: ReadonlySet<Atom>
+  /** What a region reads from outside. */
+  readonly reads: (region: R) => readonly Atom[]
+  /** The program's inputs that hold the same data in each run. */
+  readonly weights?: ReadonlySet<Atom>
+  /** Values that are not in memory. Only regions read them. */
+  readonly absent?: { has(value: Atom): boolean }
+}
+
+const nothing: ReadonlySet<Atom> = new Set()
 
 /**
  * Cuts a program at its regions. Each equation goes to the earliest segment that its operands allow. Segments hand on
  * what later ones read, except for what depends on weights alone, and broadcast, reshaped and transposed arrays: those
  * are computed where they are read.
  */
-export function cutAtRegions(
+export function cutAtRegions<R extends Region>(
   program: Program,
-  regions: readonly Region[],
-  paged: ReadonlyMap<Atom, unknown>,
-  { weights, donated }: { weights: ReadonlySet<Atom>; donated: ReadonlySet<Atom> },
-): Cut {
+  regions: readonly R[],
+  { donated, reads, weights = nothing, absent = nothing }: CutOptions<R>,
+): Cut<R> {
   const { equations } = program
   const regionOf = new Map(regions.flatMap(r => r.equations.map(e => [e, r] as const)))
   const levels = levelsOf(program, regionOf)
   const levelOf = (a: Atom): number => levels.get(a) ?? 0
-  const levelOfRegion = (r: Region): number => levelOf(r.outputs[0]) - 1
+  const levelOfRegion = (r: R): number => levelOf(r.outputs[0]) - 1
   const makers = new Map<Atom, Equation>(
     equations
-      .filter(e => !regionOf.has(e) && !e.inputs.some(a => paged.has(a)))
+      .filter(e => !regionOf.has(e) && !e.inputs.some(a => absent.has(a)))
       .flatMap(e => e.outputs.map(o => [o, e] as const)),
   )
   const isRepeated = repeatedEquations(equations, weights)
@@ -49,7 +67,7 @@ export function cutAtRegions(
     const maker = makers.get(a)
     if (maker) demanded[isRepeated.has(maker) ? reader : levelOf(a)].add(a)
   }
-  for (const r of regions) for (const a of readInMemory(r)) demand(a, levelOfRegion(r))
+  for (const r of regions) for (const a of reads(r)) demand(a, levelOfRegion(r))
   const outputs = program.outputs.map(a => {
     const isOwn = makers.has(a) && !isRepeated.has(makers.get(a)!)
     const segment = isOwn ? levelOf(a) : last
@@ -82,7 +100,7 @@ export function cutAtRegions(
   parts.forEach((part, level) => part.inputs.forEach(v => lastReader.set(v, level)))
   // A region runs after the segment of its level.
   for (const r of regions)
-    for (const a of readInMemory(r)) lastReader.set(a, Math.max(lastReader.get(a) ?? 0, levelOfRegion(r) + 0.5))
+    for (const a of reads(r)) lastReader.set(a, Math.max(lastReader.get(a) ?? 0, levelOfRegion(r) + 0.5))
   const isInput = new Set<Atom>(program.inputs)
   const isReturned = new Set<Atom>(program.outputs)
 
@@ -159,4 +177,25 @@ function repeatedEquations(equations: readonly Equation[], weights: Iterable<Ato
     if (isConstant || movements.includes(eqn.primitive)) repeated.add(eqn)
   }
   return repeated
+}
+
+/**
+ * After a run of a segment: adds its results to the values so far, and removes the inputs that were donated to it. The
+ * segment owns these, whatever becomes of the rest of the run, so the program's own are added to `written`.
+ */
+export function takeResults(
+  { program, donated }: Segment<Region>,
+  results: readonly Buffer[],
+  values: Map<Atom, Buffer>,
+  isInput: ReadonlySet<Atom>,
+  written: Set<Buffer>,
+): void {
+  program.outputs.forEach((o, k) => {
+    if (!values.has(o)) values.set(o, results[k])
+  })
+  program.inputs.forEach((v, k) => {
+    if (!donated[k]) return
+    if (isInput.has(v)) written.add(values.get(v)!)
+    values.delete(v)
+  })
 }

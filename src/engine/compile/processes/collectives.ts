@@ -1,0 +1,126 @@
+/** The collective primitives on host memory, by a communicator. */
+import { allocate, isFloat } from '../../../base/dtypes.js'
+import type { DType } from '../../../base/dtypes.js'
+import { bytesOf, castHost, concatenateHost, sizeOf, tensorFromBytes } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
+import { is } from '../../program/program.js'
+import type { Equation } from '../../program/program.js'
+import { shardShape } from '../../program/sharding.js'
+import type { NamedSharding } from '../../program/sharding.js'
+import { partAt } from '../parts.js'
+import type { Group } from './communicator.js'
+import type { Place } from './place.js'
+
+/** Whether an equation needs other devices. (Its own position on the mesh is known to each device.) */
+export const communicates = (eqn: Equation): boolean =>
+  is(eqn, 'psum') || is(eqn, 'allGather') || is(eqn, 'reduceScatter') || is(eqn, 'allToAll') || is(eqn, 'ppermute')
+
+/** Computes a collective of this process and those that take part with it. */
+export async function runCollective(eqn: Equation, x: HostTensor, place: Place): Promise<HostTensor> {
+  const { communicator } = place
+  if (is(eqn, 'psum')) {
+    const group = place.group(eqn.params.axes.map(a => a.name))
+    return summed(x, async wide => ({
+      ...wide,
+      data: await communicator.reduce(wide.data, x.dtype === 'bool' ? 'max' : 'sum', group),
+    }))
+  }
+  if (is(eqn, 'allGather')) {
+    const { axis, dim } = eqn.params
+    return gathered(x, dim, place.group([axis.name]), place)
+  }
+  if (is(eqn, 'reduceScatter')) {
+    const { axis, dim } = eqn.params
+    const group = place.group([axis.name])
+    const shape = x.shape.with(dim, x.shape[dim] / group.length)
+    const parts = inParts(x, dim, group.length)
+    if (x.dtype === 'bool') {
+      const size = sizeOf(shape)
+      const own = group.indexOf(communicator.rank)
+      const all = await communicator.reduce(parts.data, 'max', group)
+      return { dtype: x.dtype, shape, data: all.slice(own * size, (own + 1) * size) }
+    }
+    return summed({ ...parts, shape }, async wide => ({
+      ...wide,
+      data: await communicator.reduceScatter(wide.data, group),
+    }))
+  }
+  if (is(eqn, 'allToAll')) {
+    const { axis, splitDim, concatDim } = eqn.params
+    const group = place.group([axis.name])
+    const shape = x.shape.with(splitDim, x.shape[splitDim] / group.length)
+    const received = await communicator.exchange(bytesOf(inParts(x, splitDim, group.length)), group)
+    return joined(received, x.dtype, shape, group.length, concatDim)
+  }
+  if (is(eqn, 'ppermute')) {
+    const { axis, permutation } = eqn.params
+    const group = place.group([axis.name])
+    const own = group.indexOf(communicator.rank)
+    const to = permutation.find(([from]) => from === own)?.[1]
+    const from = permutation.find(pair => pair[1] === own)?.[0]
+    const rankOf = (position: number | undefined): number | null => (position === undefined ? null : group[position])
+    const received = await communicator.sendReceive(bytesOf(x), rankOf(to), rankOf(from))
+    return received
+      ? tensorFromBytes(x.dtype, x.shape, received)
+      : { dtype: x.dtype, shape: x.shape, data: allocate(x.dtype, sizeOf(x.shape)) }
+  }
+  throw new Error(`${eqn.primitive} is not a collective`)
+}
+
+/** An array that is divided over processes, as a whole. `shape`: of the whole array. */
+export async function gatherWhole(part: HostTensor, { spec }: NamedSharding, place: Place): Promise<HostTensor> {
+  let whole = part
+  for (const [dim, axes] of spec.dims.entries())
+    if (axes.length > 0) whole = await gathered(whole, dim, place.group(axes), place)
+  return whole
+}
+
+/** This process's part of an array. */
+export function ownPart(whole: HostTensor, sharding: NamedSharding, place: Place): HostTensor {
+  const shape = shardShape(whole.shape, sharding)
+  const start = shape.map(
+    (size, dim) =>
+      (sharding.spec.dims[dim] ?? []).reduce((n, axis) => n * sharding.mesh.axisSize(axis) + place.along(axis), 0) *
+      size,
+  )
+  return start.every(s => s === 0) && sizeOf(shape) === sizeOf(whole.shape) ? whole : partAt(whole, start, shape)
+}
+
+const gathered = async (x: HostTensor, dim: number, group: Group, { communicator }: Place): Promise<HostTensor> =>
+  joined(await communicator.gather(bytesOf(x), group), x.dtype, x.shape, group.length, dim)
+
+/** Tensors of one shape, one after the other in these bytes, joined along a dimension. */
+function joined(bytes: Uint8Array, dtype: DType, shape: readonly number[], count: number, dim: number): HostTensor {
+  const all = tensorFromBytes(dtype, [count, ...shape], bytes)
+  const size = sizeOf(shape)
+  return concatenateHost(
+    Array.from({ length: count }, (_, i) => ({ dtype, shape, data: all.data.subarray(i * size, (i + 1) * size) })),
+    dim,
+  )
+}
+
+/** The tensor split into equal parts along a dimension, one after the other in memory. */
+function inParts(x: HostTensor, dim: number, count: number): HostTensor {
+  if (sizeOf(x.shape.slice(0, dim)) === 1) return x
+  const shape = x.shape.with(dim, x.shape[dim] / count)
+  const parts = Array.from({ length: count }, (_, i) =>
+    partAt(
+      x,
+      x.shape.map((_, d) => (d === dim ? i * shape[dim] : 0)),
+      shape,
+    ),
+  )
+  return { ...x, data: concatenateHost(parts, 0).data }
+}
+
+/** Sums in float32 what MPI cannot add: float16 and bfloat16, which are rounded once. */
+async function summed(x: HostTensor, sum: (wide: HostTensor) => Promise<HostTensor>): Promise<HostTensor> {
+  if (!isFloat(x.dtype) || x.dtype === 'float32') return sum(x)
+  const wide = {
+    dtype: 'float32' as const,
+    shape: [x.data.length],
+    data: castHost({ ...x, shape: [x.data.length] }, 'float32').data,
+  }
+  const { data } = await sum(wide)
+  return { ...castHost({ dtype: 'float32', shape: [data.length], data }, x.dtype), shape: x.shape }
+}

@@ -1,0 +1,251 @@
+import { hostname } from 'node:os'
+import { readFileSync } from 'node:fs'
+import type { TypedArray } from '../../../../base/dtypes.js'
+import { SwitchyardError } from '../../../../base/errors.js'
+import { everyone } from '../communicator.js'
+import type { Communicator, Group, Reduction } from '../communicator.js'
+import { COMM_WORLD, operations, types } from './library.js'
+import type { Handle, MpiLibrary } from './library.js'
+
+/** Where a process of the job runs. */
+interface Peer {
+  readonly host: string
+  readonly pid: number
+}
+
+/** More elements than this are moved by several calls: MPI counts by 32 bits. */
+const MAX_COUNT = 1 << 30
+/** For how long a wait asks without a pause: 0.1 ms, as long as an operation takes if all processes are there. */
+const EAGER_MS = 0.1
+/** The pause between two questions: other processes may need this processor. The longer one is for slow processes. */
+const SHORT_PAUSE_MS = 0.05
+const LONG_PAUSE_MS = 1
+/** How often a waiting process looks whether the others are alive. */
+const CHECK_MS = 1000
+/** What is known about a peer, in bytes of UTF-8. */
+const PEER_BYTES = 256
+
+/**
+ * Processes that MPI connects. Operations do not block JavaScript: each is begun and then asked for, with pauses, so
+ * that the processes of one machine do not take the processors from each other while they wait. If a process on this
+ * machine ends, those that wait for it end with an error.
+ */
+export class MpiCommunicator implements Communicator {
+  readonly library: string
+  private readonly handles = new Map<string, Promise<Handle>>()
+  private peers: readonly Peer[] = []
+  private isLeaving = false
+
+  private constructor(
+    private readonly mpi: MpiLibrary,
+    readonly rank: number,
+    readonly size: number,
+  ) {
+    this.library = mpi.version
+  }
+
+  /** Joins the job that this process was started in. */
+  static async join(mpi: MpiLibrary): Promise<MpiCommunicator> {
+    mpi.initialize()
+    const communicator = new MpiCommunicator(mpi, mpi.read('Comm_rank', COMM_WORLD), mpi.read('Comm_size', COMM_WORLD))
+    communicator.peers = await communicator.meet()
+    return communicator
+  }
+
+  get localSize(): number {
+    return this.peers.filter(peer => peer.host === this.peers[this.rank].host).length
+  }
+
+  async reduce(data: TypedArray, how: Reduction, group: Group): Promise<TypedArray> {
+    const result = data.slice()
+    for (let at = 0; at < data.length; at += MAX_COUNT) {
+      const [from, to] = [data, result].map(array => array.subarray(at, at + MAX_COUNT))
+      await this.operation(group, [from, to], comm => [
+        'Iallreduce',
+        from,
+        to,
+        to.length,
+        typeOf(data),
+        operations[how],
+        comm,
+      ])
+    }
+    return result
+  }
+
+  async reduceScatter(data: TypedArray, group: Group): Promise<TypedArray> {
+    const result = data.slice(0, data.length / group.length)
+    checkCount(result.length)
+    await this.operation(group, [data, result], comm => [
+      'Ireduce_scatter_block',
+      data,
+      result,
+      result.length,
+      typeOf(data),
+      operations.sum,
+      comm,
+    ])
+    return result
+  }
+
+  async gather(bytes: Uint8Array, group: Group): Promise<Uint8Array> {
+    const result = new Uint8Array(bytes.length * group.length)
+    const { count, type } = unitsOf(bytes.length)
+    await this.operation(group, [bytes, result], comm => ['Iallgather', bytes, count, type, result, count, type, comm])
+    return result
+  }
+
+  async exchange(bytes: Uint8Array, group: Group): Promise<Uint8Array> {
+    const result = new Uint8Array(bytes.length)
+    const { count, type } = unitsOf(bytes.length / group.length)
+    await this.operation(group, [bytes, result], comm => ['Ialltoall', bytes, count, type, result, count, type, comm])
+    return result
+  }
+
+  async sendReceive(bytes: Uint8Array, to: number | null, from: number | null): Promise<Uint8Array | null> {
+    const result = from === null ? null : new Uint8Array(bytes.length)
+    const { count, type } = unitsOf(bytes.length)
+    await Promise.all([
+      result && this.operation(null, [result], comm => ['Irecv', result, count, type, from, 0, comm]),
+      to !== null && this.operation(null, [bytes], comm => ['Isend', bytes, count, type, to, 0, comm]),
+    ])
+    return result
+  }
+
+  async broadcast(bytes: Uint8Array, root: number): Promise<Uint8Array> {
+    const result = bytes.slice()
+    const { count, type } = unitsOf(bytes.length)
+    await this.operation(null, [result], comm => ['Ibcast', result, count, type, root, comm])
+    return result
+  }
+
+  abort(code: number): never {
+    this.mpi.call('Abort', COMM_WORLD, code)
+    process.exit(code)
+  }
+
+  async leave(): Promise<void> {
+    if (this.isLeaving) return
+    this.isLeaving = true
+    await this.operation(null, [], comm => ['Ibarrier', comm])
+    this.mpi.call('Finalize')
+  }
+
+  /** Throws a SwitchyardError if a process of the job that runs on this machine has ended. */
+  checkPeers(): void {
+    const own = this.peers[this.rank]
+    this.peers.forEach(({ host, pid }, rank) => {
+      if (host === own.host && !isAlive(pid))
+        throw new SwitchyardError(
+          `process ${rank} of ${this.size} (pid ${pid} on ${host}) has ended, so the others cannot go on: ` +
+            'see its own message, or the system log if it was killed, for example for lack of memory; ' +
+            'then go on from the last checkpoint with train --resume, started with as many processes',
+        )
+    })
+  }
+
+  /** Begins an operation and waits for it. `memory`: what it reads and writes, which is kept until it is done. */
+  private async operation(
+    group: Group | null,
+    memory: readonly ArrayBufferView[],
+    call: (comm: Handle) => [Parameters<MpiLibrary['call']>[0], ...(number | ArrayBufferView | null)[]],
+  ): Promise<void> {
+    const comm = group === null || group.length === this.size ? COMM_WORLD : await this.handleOf(group)
+    const request = new Int32Array(1)
+    const [name, ...args] = call(comm)
+    this.mpi.call(name, ...args, request)
+    inUse.add(memory)
+    try {
+      await this.finished(request)
+    } finally {
+      inUse.delete(memory)
+    }
+  }
+
+  private async finished(request: Int32Array): Promise<void> {
+    const done = new Int32Array(1)
+    const status = new Int32Array(16)
+    const begin = performance.now()
+    let checked = begin
+    for (;;) {
+      this.mpi.call('Test', request, done, status)
+      if (done[0] !== 0) return
+      const now = performance.now()
+      if (now - begin < EAGER_MS) continue
+      if (now - checked > CHECK_MS) {
+        this.checkPeers()
+        checked = now
+      }
+      Atomics.wait(pause, 0, 0, now - begin < 100 ? SHORT_PAUSE_MS : LONG_PAUSE_MS)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+
+  /** MPI's communicator of a group, made at its first use, which all of the group make at once. */
+  private handleOf(group: Group): Promise<Handle> {
+    const key = group.join()
+    let handle = this.handles.get(key)
+    if (!handle) this.handles.set(key, (handle = this.makeHandle(group)))
+    return handle
+  }
+
+  private async makeHandle(group: Group): Promise<Handle> {
+    const world = this.mpi.read('Comm_group', COMM_WORLD)
+    const members = this.mpi.read('Group_incl', world, group.length, Int32Array.from(group))
+    return this.mpi.read('Comm_create_group', COMM_WORLD, members, 0)
+  }
+
+  /** Tells all processes where this one runs, and learns where they do. */
+  private async meet(): Promise<Peer[]> {
+    const own = new Uint8Array(PEER_BYTES)
+    new TextEncoder().encodeInto(JSON.stringify({ host: hostname(), pid: process.pid } satisfies Peer), own)
+    const all = await this.gather(own, everyone(this))
+    return Array.from({ length: this.size }, (_, i) => {
+      const bytes = all.subarray(i * PEER_BYTES, (i + 1) * PEER_BYTES)
+      return JSON.parse(new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)))) as Peer
+    })
+  }
+}
+
+/** Memory that MPI uses at the moment: kept here, so that it is not garbage-collected. */
+const inUse = new Set<readonly ArrayBufferView[]>()
+
+/** Never woken: a wait on it is a pause. */
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
+/** Whether a process of this machine is running. One that has ended may still be listed, as a zombie. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return true
+  }
+}
+
+/** Bytes as few elements of a type. */
+function unitsOf(bytes: number): { count: number; type: Handle } {
+  const [size, type] = bytes % 8 === 0 ? [8, types.int64] : bytes % 4 === 0 ? [4, types.int32] : [1, types.byte]
+  checkCount(bytes / size)
+  return { count: bytes / size, type }
+}
+
+function checkCount(count: number): void {
+  if (count > 2 ** 31 - 1)
+    throw new SwitchyardError(
+      `an array of ${count} elements is too large for one message of MPI: use a larger mesh, or a smaller batch or model`,
+    )
+}
+
+function typeOf(data: TypedArray): Handle {
+  if (data instanceof Float32Array) return types.float32
+  if (data instanceof Int32Array) return types.int32
+  if (data instanceof Uint32Array) return types.uint32
+  if (data instanceof BigInt64Array) return types.int64
+  if (data instanceof Int8Array) return types.int8
+  return data instanceof Uint16Array ? types.uint16 : types.uint8
+}
