@@ -18,7 +18,7 @@ import { CompileClock } from './compile-clock.js'
 import { compilePaged } from './paged/compile-paged.js'
 import { PagedBuffer } from './paged/paged-buffer.js'
 import type { Pages } from './paged/pages.js'
-import { checkDevices, isEverywhere, meshOf, partitionKey, partitionOf } from './partition.js'
+import { checkDevices, isEverywhere, meshOf, partitionKey, partitionOf, resultLayouts } from './partition.js'
 
 /** An array that is computed, or is being computed: a future of a backend's buffer. */
 export class Concrete extends Value {
@@ -244,11 +244,13 @@ export class Engine implements Evaluator {
     const executable = Promise.all(inputs.map(x => (x instanceof Concrete ? x.sharding : null))).then(shardings =>
       this.compile(program, donated, partitionOf(this.backend, program, given, shardings)),
     )
+    const known = resultLayouts(program)
     return this.start(executable, types, inputs, donated, name, {
       of: i => executable.then(e => e.shardings?.[i] ?? null),
       isEverywhere: i => {
         const spec = given?.outputs[i]
-        return Boolean(spec && isEverywhere(new NamedSharding(given!.mesh, spec)))
+        const layout = spec ? new NamedSharding(given!.mesh, spec) : known[i]
+        return layout !== null && isEverywhere(layout)
       },
     })
   }

@@ -1,9 +1,9 @@
 /** Over which mesh a program runs, and how its inputs are laid out. */
 import { check, SwitchyardError } from '../../base/errors.js'
 import { is } from '../program/program.js'
-import type { Equation, Program } from '../program/program.js'
-import { sameMesh } from '../program/sharding.js'
-import type { Mesh, NamedSharding } from '../program/sharding.js'
+import type { Atom, Equation, Program } from '../program/program.js'
+import { NamedSharding, sameMesh } from '../program/sharding.js'
+import type { Mesh } from '../program/sharding.js'
 import { subprograms } from '../program/subprograms.js'
 import type { Backend, Partition } from './backend.js'
 
@@ -64,6 +64,15 @@ export function partitionOf(
 /** Whether each device has all of an array. */
 export const isEverywhere = ({ mesh, spec }: NamedSharding): boolean =>
   spec.axes.every(axis => mesh.axisSize(axis) === 1)
+
+/** The layout of each result of a program, as far as a `shardMap` that returns it says. */
+export function resultLayouts(program: Program): (NamedSharding | null)[] {
+  const known = new Map<Atom, NamedSharding>()
+  for (const eqn of program.equations)
+    if (is(eqn, 'shardMap'))
+      eqn.outputs.forEach((o, i) => known.set(o, new NamedSharding(eqn.params.mesh, eqn.params.outSpecs[i])))
+  return program.outputs.map(o => known.get(o) ?? null)
+}
 
 /** A text that is the same for equal partitions only. */
 export const partitionKey = ({ mesh, inputs, outputs }: Partition): string => `${mesh} ${inputs} -> ${outputs}`

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { readFileSync } from 'node:fs'
 import type { TypedArray } from '../../../../base/dtypes.js'
 import { SwitchyardError } from '../../../../base/errors.js'
+import { cachedPromise } from '../../../../base/promise-cache.js'
 import { everyone } from '../communicator.js'
 import type { Communicator, Group, Reduction } from '../communicator.js'
 import { COMM_WORLD, operations, types } from './library.js'
@@ -183,10 +184,7 @@ export class MpiCommunicator implements Communicator {
 
   /** MPI's communicator of a group, made at its first use, which all of the group make at once. */
   private handleOf(group: Group): Promise<Handle> {
-    const key = group.join()
-    let handle = this.handles.get(key)
-    if (!handle) this.handles.set(key, (handle = this.makeHandle(group)))
-    return handle
+    return cachedPromise(this.handles, group.join(), () => this.makeHandle(group))
   }
 
   private async makeHandle(group: Group): Promise<Handle> {
