@@ -111,14 +111,14 @@ export function jobAsBackend(size: number, inner: (rank: number) => Backend): Ba
       return together(executables, partsOf, all)
     },
     explain: (program, donated) => first.explain(program, donated),
-    compileWithWeights: async (examples, weights, donated, isSmall) => {
+    compileWithWeights: async (examples, weights, donated, options) => {
       const compiled = await Promise.all(
         ranks.map((r, rank) =>
           r.compileWithWeights(
             examples,
             weights.map(w => w && partsOf(w)[rank]),
             donated,
-            isSmall,
+            options,
           ),
         ),
       )

@@ -14,6 +14,7 @@ import type {
   Executable,
   Partition,
   ProgramsAtSizes,
+  WithWeightsOptions,
 } from '../backend.js'
 import { cutAtRegions } from '../cut.js'
 import { ProcessBuffer } from './buffer.js'
@@ -97,10 +98,10 @@ export class ProcessesBackend implements Backend {
     examples: ProgramsAtSizes,
     weights: readonly (Buffer | null)[],
     donated?: readonly boolean[],
-    isSmall?: boolean,
+    options?: WithWeightsOptions,
   ): Promise<CompiledWithWeights> {
     const local = weights.map(w => (w instanceof ProcessBuffer ? w.whole : w))
-    return this.inner.compileWithWeights(examples, local, donated, isSmall)
+    return this.inner.compileWithWeights(examples, local, donated, options)
   }
 
   needsWeights(composite: string): boolean {
