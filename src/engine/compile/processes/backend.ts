@@ -49,6 +49,10 @@ export class ProcessesBackend implements Backend {
     return this.processes.size
   }
 
+  get compilesEachSize(): boolean {
+    return this.inner.compilesEachSize ?? false
+  }
+
   async describe(): Promise<string> {
     return `${await this.inner.describe()}, ${this.processes.size} processes (${this.processes.library})`
   }
