@@ -33,6 +33,8 @@ import { Place } from './place.js'
  */
 export class ProcessesBackend implements Backend {
   readonly name: string
+  /** No compiler divides programs: a `shardMap` says what each process does. */
+  readonly partitions = false
   readonly putStored?: (tensor: StoredTensor) => Buffer
   private readonly places = new Map<string, Place>()
 
