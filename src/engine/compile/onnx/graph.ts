@@ -51,8 +51,14 @@ export class GraphWriter {
   private readonly bounds = new Map<string, number>()
   private count = 0
 
-  /** `outer`: if this graph is the body of a node, the graph of that node, whose values the body can read. */
-  constructor(private readonly outer?: GraphWriter) {}
+  /**
+   * `outer`: if this graph is the body of a node, the graph of that node, whose values the body can read.
+   * `servesAllSizes`: whether lengths of axes may be others when the graph runs, even 0 (see generalize.ts).
+   */
+  constructor(
+    private readonly outer?: GraphWriter,
+    readonly servesAllSizes: boolean = outer?.servesAllSizes ?? false,
+  ) {}
 
   /** A new name. */
   fresh(): string {

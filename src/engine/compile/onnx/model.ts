@@ -23,17 +23,23 @@ export const atBoundary = (tensor: HostTensor): HostTensor => ({
   data: tensor.data,
 })
 
-/** A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. */
-export const toGraph = (program: Program): GraphInfo => write(program).graph
+/**
+ * A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. The graph is right for other sizes too, even
+ * empty ones, once its constants are (see generalize.ts).
+ */
+export const toGraph = (program: Program): GraphInfo => write(program, true).graph
 
-/** The same graph, cut into chunks if ONNX Runtime would take more than `maxSteps` to sort its nodes. */
+/** A graph for the program's sizes alone, cut into chunks if ONNX Runtime would take more than `maxSteps` to sort it. */
 export function toGraphInChunks(program: Program, maxSteps = MAX_STEPS): GraphInfo {
-  const { graph, types, writer } = write(program)
+  const { graph, types, writer } = write(program, false)
   return sortingSteps(graph.nodes) > maxSteps ? inChunks(graph, types, writer) : graph
 }
 
-function write(program: Program): { graph: GraphInfo; types: ReadonlyMap<string, Lowered>; writer: GraphWriter } {
-  const writer = new GraphWriter()
+function write(
+  program: Program,
+  servesAllSizes: boolean,
+): { graph: GraphInfo; types: ReadonlyMap<string, Lowered>; writer: GraphWriter } {
+  const writer = new GraphWriter(undefined, servesAllSizes)
   const inputs = program.inputs.map(({ aval: { dtype, shape } }, i): Lowered => ({
     name: `x${i}`,
     dtype: boundaryType(dtype),

@@ -2,6 +2,7 @@ import { sizeOf, stridesOf } from '../../../../base/host-tensor.js'
 import { inversePermutation, range } from '../../../program/ops.js'
 import type { ScatterParams } from '../../../program/primitives.js'
 import type { GraphWriter, Lowered } from '../graph.js'
+import { unlessEmpty } from './empty.js'
 import { Formula } from './formula.js'
 import type { Lowering } from './rule.js'
 
@@ -94,11 +95,12 @@ export const gather: Lowering<'gather'> = (
       ]
     }
   }
-  const gathered =
+  const gatherIn = (b: GraphWriter): Lowered =>
     axes.length === 1 && rest.length === 0 && batchDims === lead.length - 1
-      ? g.node('GatherElements', [operand, g.reshape(clamped, lead)], out.dtype, out.shape, { axis: batchDims })
-      : g.node('GatherND', [operand, clamped], out.dtype, out.shape, { batch_dims: batchDims })
-  if (isInside) return [gathered]
+      ? b.node('GatherElements', [operand, b.reshape(clamped, lead)], out.dtype, out.shape, { axis: batchDims })
+      : b.node('GatherND', [operand, clamped], out.dtype, out.shape, { batch_dims: batchDims })
+  if (isInside) return [gatherIn(g)]
+  const [gathered] = unlessEmpty({ g }, operand, [out], b => [gatherIn(b)])
   const mask = g.reshape(inside(), [...lead, ...rest.map(() => 1)])
   return [f.where(mask, gathered, g.cast(g.scalar('int32', 0), out.dtype))]
 }

@@ -3,6 +3,7 @@ import type { DType } from '../../../../base/dtypes.js'
 import { hostScalar, sizeOf } from '../../../../base/host-tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
+import { unlessEmpty } from './empty.js'
 import { Formula } from './formula.js'
 import { areIndices } from './indexing.js'
 import { expanded } from './rule.js'
@@ -122,15 +123,19 @@ const best =
   (op: string, largest: 0 | 1): Lowering<Reduction> =>
   (context, [x], params) => {
     const {
-      g,
       outs: [out],
+      resultDType,
     } = context
+    const neutral = extremeOf(resultDType, largest ? 'least' : 'greatest')
     const plain = (b: GraphWriter): Lowered => node(op)({ ...context, g: b }, [x], params)[0]
     const careful = (b: GraphWriter): Lowered => {
       const ofRow = b.node('ReduceMax', [isNaN(b, x), b.ints(params.axes)], 'int32', out.shape, { keepdims: 0 })
       const f = new Formula(b)
       return f.where(b.cast(ofRow, 'bool'), f.constant(x, NaN), plain(b))
     }
+    if (resultDType !== out.dtype && out.dtype === 'int32')
+      // Of no elements, ONNX Runtime gives the extreme of the wider type.
+      return unlessEmpty(context, x, [out], b => [plain(b)], neutral)
     if (out.dtype !== 'int64')
       return unlessNaN(
         context,
@@ -139,17 +144,13 @@ const best =
         b => [plain(b)],
         b => [careful(b)],
       )
-    const { value, width } = asRows(context, x, params.axes)
-    const [top] = g.several(
-      'TopK',
-      [value, g.ints([1])],
-      [
-        { dtype: 'int64', shape: [1, width] },
-        { dtype: 'int64', shape: [1, width] },
-      ],
-      { axis: 0, largest },
-    )
-    return [g.reshape(top, out.shape)]
+    const byTopK = (b: GraphWriter): Lowered => {
+      const { value, width } = asRows({ ...context, g: b }, x, params.axes)
+      const column = { dtype: 'int64' as const, shape: [1, width] }
+      const [top] = b.several('TopK', [value, b.ints([1])], [column, column], { axis: 0, largest })
+      return b.reshape(top, out.shape)
+    }
+    return unlessEmpty(context, x, [out], b => [byTopK(b)], neutral)
   }
 
 /** The operand as a matrix [reduced elements, kept elements]. */
@@ -163,12 +164,16 @@ function asRows(
   return { value: g.reshape(g.transpose(x, [...axes, ...kept]), [rows, width]), rows, width }
 }
 
-/** reduceAnd or reduceOr: the minimum or maximum of the bools as int32. */
+/**
+ * reduceAnd or reduceOr: the minimum or maximum of the bools as int32. Of no elements, which a graph for all sizes may
+ * meet, these are the largest and the smallest int32.
+ */
 const logical =
   (op: string): Lowering<Logical> =>
-  ({ g, outs: [out] }, [x], { axes }) => [
-    g.cast(g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 }), 'bool'),
-  ]
+  ({ g, outs: [out] }, [x], { axes }) => {
+    const reduced = g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 })
+    return [new Formula(g).test('Greater', reduced, g.scalar('int32', 0))]
+  }
 
 /**
  * An `If` between two graphs: `plain` ignores that ONNX does not define comparisons with NaN; `careful`, which is
@@ -176,7 +181,7 @@ const logical =
  * `careful` is right for them.)
  */
 function unlessNaN(
-  { g }: LoweringContext,
+  { g }: Pick<LoweringContext, 'g'>,
   x: Lowered,
   outputs: readonly Omit<Lowered, 'name'>[],
   plain: (g: GraphWriter) => Lowered[],
@@ -213,16 +218,20 @@ const argBest =
       const attributes = { axis, largest: Number(op === 'ArgMax') }
       return b.reshape(b.several('TopK', [x, b.ints([1])], outputs, attributes)[1], out.shape)
     }
-    const [best] = unlessNaN(
-      context,
-      x,
-      [{ dtype: 'int64', shape: out.shape }],
-      b => [plain(b)],
-      b => {
-        const nan = isNaN(b, x)
-        const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
-        return [new Formula(b).where(any, at(b, 'ArgMax', nan), at(b, op, x))]
-      },
+    const outputs = [{ dtype: 'int64' as const, shape: out.shape }]
+    const careful = (b: GraphWriter): Lowered => {
+      const nan = isNaN(b, x)
+      const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
+      return new Formula(b).where(any, at(b, 'ArgMax', nan), at(b, op, x))
+    }
+    const [best] = unlessEmpty(context, x, outputs, b =>
+      unlessNaN(
+        { g: b },
+        x,
+        outputs,
+        c => [plain(c)],
+        c => [careful(c)],
+      ),
     )
     return [g.cast(best, 'int32')]
   }
@@ -246,7 +255,13 @@ export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { 
  * The indices of the k smallest (or largest) elements along an axis, in order. Equal elements keep their order; NaN is
  * largest.
  */
-function indicesInOrder(context: LoweringContext, x: Lowered, axis: number, k: number, largest: 0 | 1): Lowered {
+function indicesInOrder(
+  context: Pick<LoweringContext, 'g'>,
+  x: Lowered,
+  axis: number,
+  k: number,
+  largest: 0 | 1,
+): Lowered {
   const shape = x.shape.map((d, i) => (i === axis ? k : d))
   const order = (b: GraphWriter, v: Lowered, count: number): Lowered => {
     const result = { shape: v.shape.map((d, i) => (i === axis ? count : d)) }
@@ -262,21 +277,21 @@ function indicesInOrder(context: LoweringContext, x: Lowered, axis: number, k: n
   }
   const pick = (b: GraphWriter, v: Lowered, at: Lowered): Lowered =>
     b.node('GatherElements', [v, at], v.dtype, at.shape, { axis })
-  const [positions] = unlessNaN(
-    context,
-    x,
-    [{ dtype: 'int64', shape }],
-    b => [order(b, x, k)],
-    b => {
-      // Sorts by value, with NaN as infinity, then by whether the element is NaN, which keeps the order of equals.
-      const nan = isNaN(b, x)
-      const byValue = order(
-        b,
-        new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x),
-        x.shape[axis],
-      )
-      return [pick(b, byValue, order(b, pick(b, nan, byValue), k))]
-    },
+  const outputs = [{ dtype: 'int64' as const, shape }]
+  // Sorts by value, with NaN as infinity, then by whether the element is NaN, which keeps the order of equals.
+  const careful = (b: GraphWriter): Lowered => {
+    const nan = isNaN(b, x)
+    const byValue = order(b, new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x), x.shape[axis])
+    return pick(b, byValue, order(b, pick(b, nan, byValue), k))
+  }
+  const [positions] = unlessEmpty(context, x, outputs, b =>
+    unlessNaN(
+      { g: b },
+      x,
+      outputs,
+      c => [order(c, x, k)],
+      c => [careful(c)],
+    ),
   )
   return context.g.bounded(positions, x.shape[axis])
 }
