@@ -3,6 +3,8 @@ export interface ScoredToken {
   readonly id: number
   /** The text that the token adds; bytes of an unfinished character are U+FFFD. */
   readonly text: string
+  /** The UTF-8 of a token that is a part of a character, which `text` cannot tell. */
+  readonly bytes?: readonly number[]
   /** The natural logarithm of its probability, by the model's scores before any processor. */
   readonly logProbability: number
 }
@@ -11,6 +13,8 @@ export interface ScoredToken {
 export interface AnswerToken {
   readonly id: number
   readonly text: string
+  /** See `ScoredToken`. */
+  readonly bytes?: readonly number[]
   /** Present if `logProbabilities` was asked for. */
   readonly logProbability?: number
   /** The most probable tokens at this place, best first. Present if `logProbabilities` is above 0. */

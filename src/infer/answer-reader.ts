@@ -2,7 +2,7 @@ import type { Vocabulary } from '../text/vocabulary.js'
 import type { AnswerPiece, AnswerToken, FinishReason } from './answer-piece.js'
 import type { Answer } from './search.js'
 import { StopTexts } from './stop-texts.js'
-import type { TokenTexts } from './token-texts.js'
+import type { TokenText, TokenTexts } from './token-texts.js'
 
 /** What an answer is read with. */
 export interface ReaderContext {
@@ -25,13 +25,11 @@ export function answerToken(
   tokenTexts: TokenTexts,
   asked: { readonly isFirst: boolean; readonly logProbabilities: number | undefined },
 ): AnswerToken {
-  const textOf = (id: number): string => tokenTexts.of(id, asked.isFirst)
-  const { [place]: id } = tokens
+  const textOf = (id: number): TokenText => tokenTexts.tokenOf(id, asked.isFirst)
   return {
-    id,
-    text: textOf(id),
+    ...textOf(tokens[place]),
     ...(asked.logProbabilities !== undefined && { logProbability: logProbabilities[place] }),
-    ...(top?.[place] && { top: top[place].map(scored => ({ ...scored, text: textOf(scored.id) })) }),
+    ...(top?.[place] && { top: top[place].map(scored => ({ ...scored, ...textOf(scored.id) })) }),
     ...(experts?.[place] && { experts: experts[place] }),
   }
 }

@@ -25,12 +25,11 @@ function decodeAll(vocabulary: Vocabulary): TokenBytes {
   const isEmpty = new Set([vocabulary.padId, vocabulary.eosId])
   const bytesOf = (id: number, isFirst: boolean): Uint8Array | null => {
     if (isEmpty.has(id)) return new Uint8Array()
+    const part = texts.partOf(id, isFirst)
+    if (part) return part
     const text = texts.of(id, isFirst)
-    const isPart = text === '' || text.includes('\ufffd')
-    if (!isPart) return encoder.encode(text)
-    // A first token that is a space is dropped by decoding. In many texts it is what the first word begins with.
-    if (isFirst && text === '' && texts.of(id, false) === ' ') return new Uint8Array()
-    return vocabulary.bytesOf?.(id) ?? null
+    const isDropped = text === '' && texts.of(id, false) === ' '
+    return (text === '' && !isDropped) || text.includes('\ufffd') ? null : encoder.encode(text)
   }
   const all = (isFirst: boolean): (Uint8Array | null)[] =>
     Array.from({ length: vocabulary.size }, (_, id) => bytesOf(id, isFirst))

@@ -1,4 +1,8 @@
 import type { Vocabulary } from '../text/vocabulary.js'
+import type { ScoredToken } from './answer-piece.js'
+
+/** A token with its text, and with its bytes if the text cannot tell them: see `ScoredToken`. */
+export type TokenText = Pick<ScoredToken, 'id' | 'text' | 'bytes'>
 
 /**
  * The text of single tokens. The texts of an answer's tokens, joined, are the answer, except for characters that are
@@ -26,8 +30,23 @@ export class TokenTexts {
     return text
   }
 
+  /** A token with its text; if it is a part of a character, with its bytes. */
+  tokenOf(id: number, isFirst: boolean): TokenText {
+    const bytes = this.partOf(id, isFirst)
+    return { id, text: this.of(id, isFirst), ...(bytes && { bytes: [...bytes] }) }
+  }
+
+  /** The UTF-8 of a token that is a part of a character; undefined for other tokens. */
+  partOf(id: number, isFirst: boolean): Uint8Array | undefined {
+    const text = this.of(id, isFirst)
+    if (text !== '' && !text.includes('\uFFFD')) return undefined
+    // A first token that is a space is dropped by decoding. In many texts it is what the first word begins with.
+    if (isFirst && text === '' && this.of(id, false) === ' ') return undefined
+    return this.vocabulary.bytesOf?.(id)
+  }
+
   /** All tokens of a text, with their texts. */
-  tokensOf(ids: readonly number[]): { readonly id: number; readonly text: string }[] {
-    return ids.map((id, i) => ({ id, text: this.of(id, i === 0) }))
+  tokensOf(ids: readonly number[]): TokenText[] {
+    return ids.map((id, i) => this.tokenOf(id, i === 0))
   }
 }

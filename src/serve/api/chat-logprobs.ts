@@ -1,10 +1,14 @@
 import { z } from 'zod'
 import type { AnswerToken, ScoredToken } from '../../infer/answer-piece.js'
+import { bytesOfToken, tokenName } from './token-names.js'
 
 const scored = {
   token: z.string(),
   logprob: z.number(),
-  bytes: z.array(z.int()).nullable().describe('The UTF-8 of the token; null if it is a part of a character.'),
+  bytes: z
+    .array(z.int())
+    .nullable()
+    .describe('The UTF-8 of the token. Those of the tokens of a text, joined, are the UTF-8 of the text.'),
 }
 
 /** `logprobs` of a choice of a chat. */
@@ -21,8 +25,8 @@ export const toChatLogprobs = (tokens: readonly AnswerToken[]): z.output<typeof 
   refusal: null,
 })
 
-const toScored = ({ text, logProbability }: ScoredToken) => ({
-  token: text,
-  logprob: logProbability,
-  bytes: text.includes('\uFFFD') ? null : [...Buffer.from(text)],
+const toScored = (token: Omit<ScoredToken, 'id'>) => ({
+  token: tokenName(token),
+  logprob: token.logProbability,
+  bytes: bytesOfToken(token),
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { AnswerToken } from '../../infer/answer-piece.js'
+import { completionTokenName } from './token-names.js'
 
 /** `logprobs` of a completion: four lists with an entry for each token. */
 export const completionLogprobs = z.object({
@@ -23,21 +24,23 @@ export function toCompletionLogprobs(tokens: readonly AnswerToken[], offset: num
     end += text.length
   }
   return {
-    tokens: tokens.map(({ text }) => text),
+    tokens: tokens.map(completionTokenName),
     token_logprobs: tokens.map(({ logProbability }) => logProbability ?? null),
     top_logprobs: tokens.map(topOf),
     text_offset,
   }
 }
 
-function topOf({ text, logProbability, top = [] }: AnswerToken): Record<string, number> | null {
+function topOf({ text, bytes, logProbability, top = [] }: AnswerToken): Record<string, number> | null {
   if (logProbability === undefined) return null
-  const byText = new Map<string, number>()
-  // Tokens with the same text: the most probable one counts.
-  for (const token of [...top, { text, logProbability }])
-    if (!byText.has(token.text)) byText.set(token.text, token.logProbability)
+  const byName = new Map<string, number>()
+  // Tokens with the same name: the most probable one counts.
+  for (const token of [...top, { text, bytes, logProbability }]) {
+    const name = completionTokenName(token)
+    if (!byName.has(name)) byName.set(name, token.logProbability)
+  }
   // Own properties, also for a token such as "__proto__".
-  return Object.fromEntries(byText)
+  return Object.fromEntries(byName)
 }
 
 /** How many UTF-16 units the texts of tokens have. */
