@@ -4,9 +4,14 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
 import { overrideConfig } from '../config/overrides.js'
+import { leavesWithPaths } from '../base/pytree.js'
+import { sizeOf } from '../base/host-tensor.js'
+import type { TensorType } from '../engine/api/eval-shape.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from './config.js'
 import { requireDisk, requireMemory, trainingBytes } from './footprint.js'
+import { modelParts } from './model-parts.js'
+import { shareOfRun, stateBytes } from './state-bytes.js'
 
 const g2p = (...settings: string[]): RunConfig => overrideConfig(recipes.g2p, settings)
 const adam = ({ model, router }: RunConfig) => {
@@ -86,6 +91,26 @@ describe('the memory that training takes', () => {
     expect(bytes('train.remat=true')).toBeLessThan(bytes())
     const state = { params: 1000, optimizer: 2000 }
     expect(trainingBytes(g2p(), { ...state, frozen: 10_000 }) - trainingBytes(g2p(), state)).toBe(30_000)
+  })
+
+  it('is that of the parts that a process has, on a mesh', () => {
+    const config = g2p('train.mesh=data=2,expert=2', 'train.asyncSave=false')
+    const parts = modelParts(config, {})
+    const types = parts.types()
+    const state = stateBytes(types)
+    const bytesOf = (isExpert: boolean): number => {
+      const arrays = [types.params, types.optimizer].flatMap(tree => leavesWithPaths<TensorType>(tree))
+      const chosen = arrays.filter(([path]) => path.includes('/expert/') === isExpert)
+      return chosen.reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0)
+    }
+    // Two devices have each expert, and all four have each other array.
+    const all = shareOfRun(types, parts.layouts!, 4)
+    expect(all.batch).toBe(1)
+    expect(all.state * (state.params + state.optimizer)).toBeCloseTo(2 * bytesOf(true) + 4 * bytesOf(false), 3)
+    const one = shareOfRun(types, parts.layouts!, 1)
+    expect(one).toEqual({ state: all.state / 4, batch: 1 / 4 })
+    expect(trainingBytes(config, state, one)).toBeLessThan(trainingBytes(config, state))
+    expect(trainingBytes(config, state)).toBeLessThan(trainingBytes(config, state, all))
   })
 
   it('is refused on disk, too', async () => {

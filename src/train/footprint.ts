@@ -5,7 +5,7 @@ import { memoryProblem } from '../checkpoint/free-memory.js'
 import { stepElements } from './activations.js'
 import type { RunConfig } from './config.js'
 import { proposeSmaller } from './proposals.js'
-import type { StateBytes } from './state-bytes.js'
+import type { ShareOfRun, StateBytes } from './state-bytes.js'
 
 /** Node, ONNX Runtime, the program and a data set of 100,000 short examples. */
 const BASE_BYTES = 275 * 2 ** 20
@@ -13,9 +13,14 @@ const BASE_BYTES = 275 * 2 ** 20
 /**
  * An estimate of the memory that training takes at most. Its terms are what the program holds; its factors were fitted
  * to the peak resident memory of ten runs (1.6 to 40 million parameters, 1,024 to 8,192 tokens a step): it is within
- * 12% of each. Saves in the background and averages take 15 to 20% less than it says.
+ * 12% of each. Saves in the background and averages take 15 to 20% less than it says. `share`: what a process of a run
+ * on a mesh has of the run.
  */
-export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0, teacher = 0 }: StateBytes): number {
+export function trainingBytes(
+  config: RunConfig,
+  { params, optimizer, frozen = 0, teacher = 0 }: StateBytes,
+  share: ShareOfRun = { state: 1, batch: 1 },
+): number {
   // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist
   // in ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in
   // place; Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
@@ -27,7 +32,7 @@ export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0
   const sums = config.train.accumulate > 1 ? params : 0
   const state = 2 * (params + optimizer + frozen) + copies * params + sums
   // A teacher's arrays are used where they were read.
-  return BASE_BYTES + saved + state + teacher + activationBytes(config)
+  return BASE_BYTES + (saved + state) * share.state + teacher + activationBytes(config) * share.batch
 }
 
 /** The float32 values of one part of a batch, with their gradients. */
@@ -46,12 +51,13 @@ function activationBytes({ model, router, train, distill }: RunConfig): number {
  * Throws a SwitchyardError with the numbers, and with settings that fit, if training would take more memory than is
  * free.
  */
-export function requireMemory(config: RunConfig, state: StateBytes, free?: number): void {
+export function requireMemory(config: RunConfig, state: StateBytes, free?: number, share?: ShareOfRun): void {
+  const estimate = (run: RunConfig, bytes: StateBytes): number => trainingBytes(run, bytes, share)
   const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)})`
   const problem = memoryProblem(
     task,
-    trainingBytes(config, state),
-    bytes => proposeSmaller(config, state, bytes, trainingBytes),
+    estimate(config, state),
+    bytes => proposeSmaller(config, state, bytes, estimate),
     free,
   )
   if (problem !== undefined) throw new SwitchyardError(problem)

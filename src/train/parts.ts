@@ -7,6 +7,7 @@ import type { BatchStream } from '../data/batches/stream.js'
 import { taskStream } from '../data/streams/task-stream.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { loadTask } from '../data/tasks/registry.js'
+import { defaultEngine } from '../engine/api/engine.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
@@ -17,6 +18,7 @@ import type { Batch } from '../model/types.js'
 import type { RunConfig, TrainConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
 import { FlopsPerStep } from './flops-per-step.js'
+import { evaluatorOnMesh } from './evaluate-batch.js'
 import { distillConfigOf } from './distillation/teacher.js'
 import { trainingLoss } from './loss.js'
 import { makeSchedule } from './optimizers/schedules.js'
@@ -28,9 +30,10 @@ import type { Norms } from './norms.js'
 import { modelParts } from './model-parts.js'
 import type { ModelParts, RunArrays } from './model-parts.js'
 import { settledModel } from './settled-model.js'
+import type { RunLayouts } from './parallel/layouts.js'
 import { spreadOver } from './parallel/spread.js'
 import type { SpreadOptions } from './parallel/spread.js'
-import { stateBytes } from './state-bytes.js'
+import { shareOfRun, stateBytes } from './state-bytes.js'
 import { trainStepWith } from './step.js'
 import type { Loss, LossWith, StepInputs, StepMetrics } from './step.js'
 import { scaledAdapters } from './trainable/adapters.js'
@@ -50,6 +53,8 @@ export interface TrainerParts extends Omit<ModelParts, 'optimizer'> {
   /** The same step in the form in which the interpreter can run it. */
   debugged(frozen: TensorTree): DebuggedStep
   readonly norms: Norms
+  /** Evaluates batches on the run's mesh: see `evaluatorOnMesh`. */
+  readonly evaluate: ReturnType<typeof evaluatorOnMesh>
   /** The operations of a step's matrix products, as the mean of all steps so far; 0 before the first. */
   flopsPerStep(): number
   /** The key of the run's dropout and router noise; each step folds its number in. */
@@ -72,7 +77,14 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const own = modelParts(config, values)
   const { optimizer } = own
   const schedule = values.schedule ?? makeSchedule(train.schedule, train.steps)
-  requireMemory(config, { ...stateBytes(own.types()), teacher: values.teacher?.bytes })
+  const types = own.types()
+  const state = { ...stateBytes(types), teacher: values.teacher?.bytes }
+  requireMemory(
+    config,
+    state,
+    undefined,
+    own.layouts ? shareOfRun(types, own.layouts, devicesInMemory(own.layouts)) : undefined,
+  )
   const given = values.task ?? (await loadTask(config.task, codec))
   const task = values.metrics === undefined ? given : withMetrics(given, values.metrics)
   const isNew = config.from === null && codec === undefined
@@ -124,10 +136,22 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     },
     debugged: frozen => ({ loss: ofTrained(lossOn({}))(frozen), optimizer, clipNorm, accumulate }),
     norms: normsOn(layouts),
+    evaluate: evaluatorOnMesh(own, train.lora, {
+      config: model,
+      router,
+      customRouter: values.router,
+      meaning: values.meaning,
+    }),
     flopsPerStep: () => flops.mean,
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,
   }
+}
+
+/** How many devices of a run's mesh share the memory of this process. */
+function devicesInMemory({ collectives, mesh }: RunLayouts): number {
+  // With collectives, each process is a device.
+  return collectives || defaultEngine().backend.hasOwnMemory ? 1 : mesh.size
 }
 
 /** The training batches of a task, in the order that the configuration asks for. */

@@ -3,6 +3,10 @@ import type { DType } from '../base/dtypes.js'
 import { sizeOf } from '../base/host-tensor.js'
 import { leavesWithPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
+import { shardShape } from '../engine/program/sharding.js'
+import type { NamedSharding } from '../engine/program/sharding.js'
+import { layoutsByPath } from './parallel/arrays.js'
+import type { RunLayouts } from './parallel/layouts.js'
 
 /** The sizes of a run's state, in bytes. */
 export interface StateBytes {
@@ -13,6 +17,33 @@ export interface StateBytes {
   /** The arrays of a teacher. Default: 0. */
   readonly teacher?: number
 }
+
+/** What some devices of a mesh have of a run, as shares of the whole. */
+export interface ShareOfRun {
+  /** The bytes of their parts of the arrays, divided by those of whole arrays. Copies make it more than 1. */
+  readonly state: number
+  /** Their share in the computation of a batch. */
+  readonly batch: number
+}
+
+/** What so many devices have of a run that is laid out so. */
+export function shareOfRun(
+  types: Readonly<Record<ArrayKind, Tree<Typed>>>,
+  layouts: RunLayouts,
+  devices: number,
+): ShareOfRun {
+  const sum = (bytesOf: (type: Typed, layout: NamedSharding) => number): number =>
+    kinds.reduce((total, kind) => {
+      const on = layoutsByPath(layouts[kind])
+      return leavesWithPaths<Typed>(types[kind]).reduce((n, [path, type]) => n + bytesOf(type, on.get(path)!), total)
+    }, 0)
+  const whole = sum(typeBytes)
+  const part = sum(({ shape, dtype }, layout) => typeBytes({ shape: shardShape(shape, layout), dtype }))
+  return { state: (devices * part) / whole, batch: devices / layouts.mesh.size }
+}
+
+const kinds = ['params', 'optimizer', 'frozen'] as const
+type ArrayKind = (typeof kinds)[number]
 
 interface Typed {
   readonly shape: readonly number[]
@@ -30,5 +61,7 @@ export const stateBytes = (arrays: {
   frozen: treeBytes(arrays.frozen),
 })
 
+const typeBytes = ({ shape, dtype }: Typed): number => sizeOf(shape) * dtypes[dtype].bytes
+
 const treeBytes = (tree: Tree<Typed>): number =>
-  leavesWithPaths<Typed>(tree).reduce((sum, [, { shape, dtype }]) => sum + sizeOf(shape) * dtypes[dtype].bytes, 0)
+  leavesWithPaths<Typed>(tree).reduce((sum, [, type]) => sum + typeBytes(type), 0)

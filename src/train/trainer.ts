@@ -236,7 +236,14 @@ export class Trainer {
 
   /** Validates the model, and says whether it is the best so far. */
   private async validate(reporter: Reporter): Promise<boolean> {
-    const { validation, isBest } = await reporter.pace.validate(() => this.validations.validate(this.params, this.step))
+    const { parts, arrays, step } = this
+    const model = {
+      get params() {
+        return parts.usedParameters(arrays)
+      },
+      evaluate: parts.evaluate?.(arrays),
+    }
+    const { validation, isBest } = await reporter.pace.validate(() => this.validations.validate(model, step))
     await reporter.recordValidation(validation)
     await this.values.onValidation?.(validation)
     return isBest

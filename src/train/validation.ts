@@ -4,10 +4,10 @@ import { targetEosOf } from '../data/packing/target-eos.js'
 import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
 import { specialIdsOf } from '../model/config.js'
-import { lossFunction } from '../model/loss.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
+import { evaluateBatch } from './evaluate-batch.js'
 import type { CustomModelValues } from './loss.js'
 import { packedSplit } from './packed-split.js'
 import { targetFigures } from './target-figures.js'
@@ -28,6 +28,14 @@ export interface Validation {
   readonly better: 'higher' | 'lower'
 }
 
+/** A model to be validated. */
+export interface ValidatedModel {
+  /** Its parameters on one device. A getter may put them together when it is read. */
+  readonly params: ModelParams
+  /** Evaluates a batch where the parameters are, if they are on several devices. */
+  readonly evaluate?: (batch: Batch) => BatchFigures
+}
+
 /** Computes a model's figures on the validation split, or another one, as often as it is asked to. */
 export class Validator {
   /** The examples as packed batches, made at first use. */
@@ -41,16 +49,9 @@ export class Validator {
     private readonly split: SplitName = 'validation',
   ) {
     const { model, router } = config
+    const options = { config: model, router, customRouter: values.router, meaning: values.meaning }
     this.evaluateBatch = jit(function validate(params: ModelParams, batch: Batch) {
-      const options = {
-        config: model,
-        router,
-        customRouter: values.router,
-        meaning: values.meaning,
-        mode: 'eval',
-      } as const
-      const [, { crossEntropy, accuracy, targetTokens }] = lossFunction(params, batch, options)
-      return { crossEntropy, accuracy, targetTokens }
+      return { ...evaluateBatch(params, batch, options) }
     })
   }
 
@@ -60,9 +61,9 @@ export class Validator {
   }
 
   /** The figures after `step`. The parameters must not be donated before the promise settles. */
-  async validate(params: ModelParams, step: number): Promise<Validation> {
-    const { loss, accuracy } = await this.targetFigures(params)
-    const metric = await this.taskFigure(params)
+  async validate(model: ValidatedModel, step: number): Promise<Validation> {
+    const { loss, accuracy } = await this.targetFigures(model)
+    const metric = await this.taskFigure(model)
     const chosen =
       this.config.train.bestBy === 'metric' && metric !== undefined
         ? { chosenBy: metric.name, value: metric.value, better: metric.better }
@@ -71,21 +72,21 @@ export class Validator {
   }
 
   /** The mean cross entropy of the targets, the share that is predicted right, and the number of examples. */
-  async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number; examples: number }> {
-    const { crossEntropy, accuracy, examples } = await targetFigures(this.packed(), batch =>
-      this.evaluateBatch(params, batch),
-    )
+  async targetFigures(model: ValidatedModel): Promise<{ loss: number; accuracy: number; examples: number }> {
+    const onOneDevice = (params: ModelParams) => (batch: Batch) => this.evaluateBatch(params, batch)
+    const evaluate = model.evaluate ?? onOneDevice(model.params)
+    const { crossEntropy, accuracy, examples } = await targetFigures(this.packed(), evaluate)
     return { loss: crossEntropy, accuracy, examples }
   }
 
   private async taskFigure(
-    params: ModelParams,
+    model: ValidatedModel,
   ): Promise<{ name: string; value: number; better: 'higher' | 'lower' } | undefined> {
     const { task, config, values } = this
     const { validateAnswers } = config.train
     const metric = task.metrics[0]
     if (validateAnswers === 0 || metric === undefined) return undefined
-    const { scores } = await evaluate(params, config, task, {
+    const { scores } = await evaluate(model.params, config, task, {
       split: 'validation',
       limit: validateAnswers,
       metrics: [metric],

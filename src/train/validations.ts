@@ -1,11 +1,10 @@
 import type { Task } from '../data/task.js'
-import type { ModelParams } from '../model/types.js'
 import { betterOf, validationsSince } from './best.js'
 import type { BestValidation } from './best.js'
 import type { RunConfig } from './config.js'
 import type { CustomModelValues } from './loss.js'
 import { Validator } from './validation.js'
-import type { Validation } from './validation.js'
+import type { ValidatedModel, Validation } from './validation.js'
 
 /**
  * The validations of one run: when they are due, which was the best, and when training stops for lack of a better one.
@@ -35,8 +34,8 @@ export class Validations {
   }
 
   /** Validates the model after a step, and says whether it is the best so far. */
-  async validate(params: ModelParams, step: number): Promise<{ validation: Validation; isBest: boolean }> {
-    const validation = await this.validator.validate(params, step)
+  async validate(model: ValidatedModel, step: number): Promise<{ validation: Validation; isBest: boolean }> {
+    const validation = await this.validator.validate(model, step)
     this.best = betterOf(this.best, validation)
     return { validation, isBest: this.best?.step === step }
   }

@@ -99,7 +99,7 @@ async function distillationReport({
     console.log(`\nmeasuring the ${role} (${path}) on validation and held-out examples`)
     const validator = new Validator(own, task, custom)
     const { loss, examples: validated } = validator.hasExamples
-      ? await validator.targetFigures(params)
+      ? await validator.targetFigures({ params })
       : { loss: undefined, examples: undefined }
     const parameters = countParameters(declareParameters(own.model, own.router))
     if (figure === undefined) return { role, path, parameters, loss, examples: { loss: validated } }

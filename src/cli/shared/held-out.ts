@@ -61,6 +61,6 @@ export async function lossOf(
   const validator = new Validator({ ...config, train }, task, values, split)
   if (!validator.hasExamples) return undefined
   onStart()
-  const { loss, accuracy, examples } = await validator.targetFigures(params)
+  const { loss, accuracy, examples } = await validator.targetFigures({ params })
   return `loss ${loss.toFixed(4)}, tokens right ${formatPercent(accuracy)}, on ${countExamples(examples, task)}`
 }

@@ -138,6 +138,8 @@ export interface Backend {
    * processes call for the same runs in the same order.
    */
   readonly processes?: Communicator
+  /** Whether arrays are in devices' own memory, and not in the machine's. Left out: false. */
+  readonly hasOwnMemory?: boolean
   /** What results depend on besides the program, for reports: library, version, number of threads. */
   describe(): Promise<string>
   /**

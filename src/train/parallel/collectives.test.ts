@@ -5,7 +5,9 @@ import * as np from '../../engine/api/np.js'
 import * as random from '../../engine/api/random.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
+import { shardMap } from '../../engine/api/shard-map.js'
 import { referenceBackend } from '../../engine/compile/reference/backend.js'
+import { Mesh, P } from '../../engine/program/sharding.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import type { Batch } from '../../model/types.js'
 import { config } from '../../../test/train/small-run.js'
@@ -16,9 +18,11 @@ import { modelParts } from '../model-parts.js'
 import type { LossWith, StepMetrics } from '../step.js'
 import { trainStepWith } from '../step.js'
 import { union } from '../trainable/partition.js'
+import { devicePart } from './device-part.js'
 import { layoutsOf } from './layouts.js'
-import { meshOfRun } from './mesh-config.js'
+import { meshOfRun, requireDivisible } from './mesh-config.js'
 import type { MeshConfig } from './mesh-config.js'
+import { batchAxes } from './rules.js'
 import { spreadOver } from './spread.js'
 
 /** 8 rows in groups of 16 tokens, without noise: whatever the batch is divided into, the groups stay the same. */
@@ -150,5 +154,26 @@ describe('a step by collectives', () => {
     const single = await train(run, null)
     expect(single.losses[2]).toBeLessThan(single.losses[0])
     for (const mesh of meshes) same(await train(run, mesh), single)
+  })
+
+  it('draws other random numbers on each device, and the same ones in each run', async () => {
+    const mesh = new Mesh({ data: 2, expert: 2, tensor: 1 })
+    const draw = shardMap((key: Tensor) => random.bits(devicePart({}).key(key), [1]), mesh, {
+      in: P(),
+      out: P(batchAxes),
+    })
+    const numbers = await draw(random.key(3)).numbers()
+    expect(new Set(numbers).size).toBe(4)
+    const noisy = settings({}, { dropoutRate: 0.2 }, { jitterNoise: 0.1, expertDropoutRate: 0.2 })
+    const [first, second] = [await train(noisy, { data: 2 }, 1), await train(noisy, { data: 2 }, 1)]
+    expect(first).toEqual(second)
+    expect(first.losses).not.toEqual((await train(noisy, null, 1)).losses)
+  })
+
+  it('needs a mesh without an axis tensor', () => {
+    expect(() => requireDivisible({ mesh: { data: 1, expert: 1, tensor: 2 } }, 'onnx')).toThrow(
+      'train.mesh tensor=2: the processes of the backend onnx divide a run over data and expert alone: ' +
+        'leave tensor out, or train in one process with --backend xla',
+    )
   })
 })

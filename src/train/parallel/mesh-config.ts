@@ -67,7 +67,7 @@ export function meshOfRun({ model, train: { mesh, rows, accumulate } }: MeshedRu
  * Throws a ConfigError if a run cannot be divided by collectives alone, as on a backend that does not divide programs
  * itself (processes, each of which is a device).
  */
-export function requireDivisible({ mesh }: MeshedRun['train'], backend: string): void {
+export function requireDivisible({ mesh }: Pick<MeshedRun['train'], 'mesh'>, backend: string): void {
   if (mesh !== null && mesh.tensor > 1)
     throw new ConfigError(
       `train.mesh ${formatMesh(mesh)}: the processes of the backend ${backend} divide a run over data and expert alone: ` +

@@ -6,6 +6,7 @@ import { treeFromPaths } from '../../base/pytree.js'
 import { setBackend } from '../../engine/api/engine.js'
 import { TensorType } from '../../engine/api/eval-shape.js'
 import { openBackend } from '../../engine/api/open-backend.js'
+import type { Checkpoint } from '../../checkpoint/native.js'
 import type { Backend } from '../../engine/compile/backend.js'
 import { referenceBackend } from '../../engine/compile/reference/backend.js'
 import { Mesh } from '../../engine/program/sharding.js'
@@ -15,6 +16,7 @@ import { xlaPlugin } from '../../../test/xla-plugin.js'
 import { openCheckpoint } from '../checkpointing.js'
 import type { RunConfig } from '../config.js'
 import { Trainer } from '../trainer.js'
+import type { Validation } from '../validation.js'
 import { layoutsByPath } from './arrays.js'
 import { layoutsOf } from './layouts.js'
 import { meshOfRun, parseMesh } from './mesh-config.js'
@@ -85,17 +87,22 @@ describe('layouts', () => {
 
 interface Trained {
   losses: number[]
+  /** The loss of each validation. */
+  validations: number[]
   values: number[]
 }
 
-async function finish(trainer: Trainer, folder: string): Promise<Trained> {
-  const losses: number[] = []
+/** Makes the remaining steps of a run, from a checkpoint if there is one. */
+async function finish(run: RunConfig, folder: string, checkpoint?: Checkpoint): Promise<Trained> {
+  const [losses, validations]: number[][] = [[], []]
+  const values = { task, onValidation: ({ loss }: Validation) => void validations.push(loss) }
+  const trainer = checkpoint ? await Trainer.resume(run, checkpoint, values) : await Trainer.begin(run, values)
   await trainer.run(folder, {
     onProgress: ({ record }) => {
       if (record) losses.push(Number(record.loss))
     },
   })
-  return { losses, values: await parameterValues(trainer) }
+  return { losses, validations, values: await parameterValues(trainer) }
 }
 
 const near = (actual: readonly number[], wanted: readonly number[]): void => {
@@ -123,9 +130,12 @@ interface Variant {
 /** Runs that differ in what is divided. */
 const variants = {
   Adam: {},
-  'Adafactor, no capacity': { train: { optimizer: adafactor }, router: { trainCapacityFactor: null } },
+  'Adafactor, no capacity': {
+    train: { optimizer: adafactor, validateEvery: 10, validateAnswers: 0 },
+    router: { trainCapacityFactor: null },
+  },
   'two parts, embeddings that are not tied, and an average': {
-    train: { accumulate: 2, averageDecay: 0.9, updateNorm: true },
+    train: { accumulate: 2, averageDecay: 0.9, updateNorm: true, validateEvery: 5, validateAnswers: 0 },
     model: { tiedLogits: false },
   },
   adapters: {
@@ -177,7 +187,7 @@ describe.skipIf(!xlaPlugin)('a training on several devices', () => {
   const onOne = async (variant: keyof typeof variants): Promise<Trained> => {
     const known = single.get(variant)
     if (known) return known
-    const made = finish(await Trainer.begin(runOf(variant, 'data=1'), { task }), join(folder, `${variant} single`))
+    const made = finish(runOf(variant, 'data=1'), join(folder, `${variant} single`))
     single.set(variant, made)
     return made
   }
@@ -185,8 +195,9 @@ describe.skipIf(!xlaPlugin)('a training on several devices', () => {
   async function check(variant: keyof typeof variants, mesh: string): Promise<void> {
     const one = await onOne(variant)
     const run = await mkdtemp(join(folder, mesh))
-    const { losses, values } = await finish(await Trainer.begin(runOf(variant, mesh), { task }), run)
+    const { losses, validations, values } = await finish(runOf(variant, mesh), run)
     near(losses, one.losses)
+    near(validations, one.validations)
     near(values, one.values)
 
     const read = (name: string): Promise<Buffer> => readFile(join(run, 'step-10', name))
@@ -195,7 +206,7 @@ describe.skipIf(!xlaPlugin)('a training on several devices', () => {
     const resume = async (on: string, into: string): Promise<Trained> => {
       const checkpoint = await openCheckpoint(join(run, 'step-5'))
       try {
-        return await finish(await Trainer.resume(runOf(variant, on), checkpoint, { task }), into)
+        return await finish(runOf(variant, on), into, checkpoint)
       } finally {
         await checkpoint.close()
       }

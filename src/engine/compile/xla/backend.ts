@@ -59,6 +59,10 @@ export class XlaBackend implements Backend {
     }
   }
 
+  get hasOwnMemory(): boolean {
+    return this.client.platform !== 'cpu'
+  }
+
   get numDevices(): number {
     return this.client.devices.length
   }
