@@ -1,6 +1,8 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
 import type { Tensor } from '../engine/api/tensor.js'
-import type { Batch } from '../model/types.js'
+import { lossFunction } from '../model/loss.js'
+import type { LossOptions } from '../model/loss.js'
+import type { Batch, ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
 
 /** A model's figures on targets. */
@@ -15,6 +17,12 @@ export interface TargetFigures {
 
 /** The metrics of one batch that the means are computed from; `targetTokens` is the number of its targets. */
 export type BatchFigures = Readonly<Record<Exclude<keyof TargetFigures, 'examples'> | 'targetTokens', Tensor>>
+
+/** The metrics of a batch that `targetFigures` takes, without label smoothing or noise: a function to be traced. */
+export function evaluateBatch(params: ModelParams, batch: Batch, options: Omit<LossOptions, 'mode'>): BatchFigures {
+  const [, { crossEntropy, accuracy, targetTokens }] = lossFunction(params, batch, { ...options, mode: 'eval' })
+  return { crossEntropy, accuracy, targetTokens }
+}
 
 /**
  * The means over the targets of all batches: a batch counts by the number of its targets. `onBatch` gets the metrics of

@@ -7,10 +7,9 @@ import { specialIdsOf } from '../model/config.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
-import { evaluateBatch } from './evaluate-batch.js'
 import type { CustomModelValues } from './loss.js'
 import { packedSplit } from './packed-split.js'
-import { targetFigures } from './target-figures.js'
+import { evaluateBatch, targetFigures } from './target-figures.js'
 import type { BatchFigures } from './target-figures.js'
 
 /** The figures of a model on the validation split. */

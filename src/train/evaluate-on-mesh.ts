@@ -1,21 +1,15 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import type { NamedSharding } from '../engine/program/sharding.js'
-import { lossFunction } from '../model/loss.js'
 import type { LossOptions } from '../model/loss.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import type { ModelParts, RunArrays } from './model-parts.js'
 import { jitOnMesh } from './parallel/jit-on-mesh.js'
 import { spreadOver } from './parallel/spread.js'
+import { evaluateBatch } from './target-figures.js'
 import type { BatchFigures } from './target-figures.js'
 import { scaledAdapters } from './trainable/adapters.js'
 import type { LoraConfig } from './trainable/config.js'
-
-/** The metrics of a batch that `targetFigures` takes, without label smoothing or noise: a function to be traced. */
-export function evaluateBatch(params: ModelParams, batch: Batch, options: Omit<LossOptions, 'mode'>): BatchFigures {
-  const [, { crossEntropy, accuracy, targetTokens }] = lossFunction(params, batch, { ...options, mode: 'eval' })
-  return { crossEntropy, accuracy, targetTokens }
-}
 
 /**
  * `evaluateBatch` for the arrays of a run on a mesh, which stay where they are: a batch's rows are divided as in
