@@ -1,0 +1,34 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { onnxBackend, setBackend } from '../../engine/api/engine.js'
+import { referenceBackend } from '../../engine/compile/reference/backend.js'
+import { jobAsBackend } from '../../../test/processes/local-job.js'
+import { meshComparison } from '../../../test/train/mesh-runs.js'
+import type { VariantName } from '../../../test/train/mesh-runs.js'
+
+/** Four processes, each with ONNX Runtime, that exchange data within this one. */
+describe('a training on several processes', () => {
+  let folder: string
+  let check: (variant: VariantName, mesh: string) => Promise<void>
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'switchyard-'))
+    check = meshComparison(folder)
+    setBackend({ ...jobAsBackend(4, onnxBackend), partitions: false })
+  })
+  afterAll(async () => {
+    setBackend(referenceBackend)
+    await rm(folder, { recursive: true })
+  })
+
+  it.each<[VariantName, string]>([
+    ['Adam', 'data=2,expert=2'],
+    ['Adam', 'expert=4'],
+    ['Adafactor, no capacity', 'data=2,expert=2'],
+    ['two parts, embeddings that are not tied, and an average', 'data=2,expert=2'],
+    ['adapters', 'data=2,expert=2'],
+  ])('%s, %s: makes the losses and parameters of one device, and resumes exactly', (variant, mesh) =>
+    check(variant, mesh),
+  )
+})
