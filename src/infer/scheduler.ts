@@ -19,6 +19,7 @@ import type { DecodingModel } from './row-memory.js'
 import { RunningRequests } from './running-requests.js'
 import { SchedulerCounts } from './statistics.js'
 import type { GeneratorStatistics } from './statistics.js'
+import { WaitingRequests } from './waiting-requests.js'
 
 export interface SchedulerOptions extends SchedulerLimits, Notices {
   /**
@@ -47,7 +48,7 @@ const ENCODED_TOKENS = 1024
  * The owner calls `step` while there is work, one call at a time; `add` and `remove` may be called at any time.
  */
 export class Scheduler {
-  private waiting: Request[] = []
+  private readonly waiting = new WaitingRequests()
   private model: Promise<DecodingModel> | null = null
   private hasReleased = false
   private readonly counts: SchedulerCounts
@@ -70,7 +71,7 @@ export class Scheduler {
 
   /** Whether no request waits, is being encoded, or runs. */
   get isIdle(): boolean {
-    return this.waiting.length === 0 && this.held.length === 0
+    return this.waiting.size === 0 && this.held.length === 0
   }
 
   /** The sizes of the decoder's memory; null if no request is running. */
@@ -83,7 +84,7 @@ export class Scheduler {
     const { steps, inputTokens, generatedTokens, droppedTokens } = counts
     return {
       running: held.length,
-      waiting: waiting.length,
+      waiting: waiting.size,
       memoryBytes: memorySizes === null ? 0 : memoryBytes(memorySizes, this.forward.config),
       maxMemoryBytes: this.options.maxMemoryBytes,
       steps,
@@ -112,15 +113,13 @@ export class Scheduler {
     const { parts } = this.encoding.planOf([request])
     const encodingBytes = attentionBytes(length, config, Math.min(length, parts[0].end))
     checkRequest(request, { ...this.largestMemory([request]), encodingBytes }, this.options)
-    this.waiting.push(request)
+    this.waiting.add(request)
   }
 
   /** Removes a request. */
   remove(request: Request): void {
-    const at = this.waiting.indexOf(request)
-    if (at >= 0) this.waiting.splice(at, 1)
-    // It runs, is being encoded, or has ended already. `leave` forgets it.
-    else this.passes.remove(request)
+    // If it does not wait, it runs, is being encoded, or has ended already. `leave` forgets it.
+    if (!this.waiting.remove(request)) this.passes.remove(request)
   }
 
   /**
@@ -133,7 +132,7 @@ export class Scheduler {
     try {
       model = await this.prepared()
     } catch (error) {
-      for (const request of this.waiting.splice(0)) request.onEnd(error)
+      for (const request of this.waiting.removeAll()) request.onEnd(error)
       return
     }
     try {
@@ -190,27 +189,23 @@ export class Scheduler {
   /** Removes the requests from the queue that may join now: only short ones while others are being encoded. */
   private takeWaiting(): Request[] {
     const { maxRows, maxMemoryBytes } = this.options
-    const { held } = this
-    const areEncoded = this.encoding.requests.length > 0
-    let rows = countRows(held)
-    const taken: Request[] = []
-    for (const request of this.waiting) {
-      const together = [...taken, request]
-      if (areEncoded && !isOneSlice(this.encoding.planOf(together))) {
-        if (taken.length > 0) break
-        continue
-      }
-      if (rows > 0) {
-        const { bytes } = this.largestMemory([...held, ...together])
-        if (bytes > maxMemoryBytes || rows + request.search.rows > maxRows) break
-      }
-      const isMuch = countPadded(together.map(({ inputs }) => inputs)) > ENCODED_TOKENS
-      if (taken.length > 0 && isMuch && !mayDrop(this.forward)) break
-      taken.push(request)
-      rows += request.search.rows
-    }
-    this.waiting = this.waiting.filter(request => !taken.includes(request))
-    return taken
+    const { held, encoding } = this
+    const areEncoded = encoding.requests.length > 0
+    // What the encoder gives depends on the whole batch if its experts drop tokens. Who sets no limits gives one batch.
+    const isOneBatch = mayDrop(this.forward) && maxRows === Infinity
+    return this.waiting.takeGroup({
+      isOneBatch,
+      mayEncode: requests => {
+        if (areEncoded && !isOneSlice(encoding.planOf(requests))) return false
+        return isOneBatch || requests.length === 1 || countPadded(requests.map(r => r.inputs)) <= ENCODED_TOKENS
+      },
+      hasRoom: requests => {
+        const all = [...held, ...requests]
+        // One that needs more than all may have together runs alone.
+        if (all.length === 1) return true
+        return countRows(all) <= maxRows && this.largestMemory(all).bytes <= maxMemoryBytes
+      },
+    })
   }
 
   /** The memory for requests when their answers are as long as they may be. */
