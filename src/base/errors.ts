@@ -6,6 +6,9 @@ export class SwitchyardError extends Error {
   override name = 'SwitchyardError'
 }
 
+/** An error of the library that compiles and runs programs. */
+export class ComputationError extends SwitchyardError {}
+
 /** Wrong shapes, dtypes or arguments given to an array function. */
 export class ShapeError extends SwitchyardError {
   override name = 'ShapeError'

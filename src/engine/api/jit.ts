@@ -1,10 +1,11 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { Lru } from '../../base/lru.js'
 import { flatten, treeKey } from '../../base/pytree.js'
+import { userLine } from '../../base/user-line.js'
 import { formatAval } from '../program/aval.js'
 import { axesInScope } from '../program/axis-names.js'
 import type { Program } from '../program/program.js'
-import type { NamedSharding } from '../program/sharding.js'
+import type { NamedSharding, Partition } from '../program/sharding.js'
 import { bind, isTracing } from '../program/trace.js'
 import { checkFunction, readOptions } from './arguments.js'
 import { defaultEngine } from './engine.js'
@@ -66,33 +67,43 @@ export function jit<A extends unknown[], R extends TensorTree>(
         'jit',
         name,
       )
+      const inLayouts = spreadShardings(inShardings, def, 'jit: inShardings')
+      const outLayouts = spreadShardings(outShardings, found.outputDef, 'jit: outShardings')
+      const line = userLine()
       traced = {
         ...found,
-        inLayouts: spreadShardings(inShardings, def, 'jit: inShardings'),
-        outLayouts: spreadShardings(outShardings, found.outputDef, 'jit: outShardings'),
+        origin: line === undefined ? name : `${name} (${line})`,
+        inLayouts,
+        outLayouts,
+        donated: dynamic.flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i))),
+        partition: partitionFor([...inLayouts, ...found.captured.map(() => null)], outLayouts),
       }
       onTrace?.(traced.program)
       // A program that captured a tracer of an enclosing function is valid only while that function is traced: not
       // cached.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)
     }
-    const { program, captured, outputDef, inLayouts, outLayouts } = traced
+    const { program, captured, outputDef, inLayouts, outLayouts, donated, partition, origin } = traced
     if (isTracing()) {
       const inputs = [...constrained(values, inLayouts), ...captured]
       return rebuild<R>(outputDef, constrained(bind('call', inputs, { name, program, remat: false }), outLayouts))
     }
     const inputs = [...values, ...captured]
-    const donated = dynamic.flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i)))
     const engine = inputs.find(v => v.evaluator !== null)?.evaluator ?? defaultEngine()
-    const partition = partitionFor([...inLayouts, ...captured.map(() => null)], outLayouts)
-    return rebuild<R>(outputDef, engine.run(program, inputs, donated, name, partition))
+    return rebuild<R>(outputDef, engine.run(program, inputs, donated, name, partition, origin))
   }
 }
 
-/** A traced function, and how its arguments and results are to be laid out over a mesh. */
+/** A traced function with what all its calls share: how its arguments and results are laid out over a mesh. */
 interface Laid extends TracedFunction {
   readonly inLayouts: readonly (NamedSharding | null)[]
   readonly outLayouts: readonly (NamedSharding | null)[]
+  /** The function's name, and the line of the user's program where it was called first, for errors. */
+  readonly origin: string
+  /** Which inputs are donated. */
+  readonly donated: readonly boolean[]
+  /** How a call outside of other functions is divided over the mesh; null: as its arrays are. */
+  readonly partition: Partition | null
 }
 
 const identities = new WeakMap<object, number>()

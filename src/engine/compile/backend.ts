@@ -65,6 +65,11 @@ export interface Executable {
    */
   run(inputs: readonly Buffer[], written?: Set<Buffer>, name?: string): Promise<Buffer[]>
   /**
+   * As `run`, without waiting: for backends that queue runs themselves. It throws if the run could not be queued, and
+   * has written to no input then. null: this run needs `run`, and nothing was done. Left out: every run does.
+   */
+  runNow?(inputs: readonly Buffer[], name?: string): readonly Buffer[] | null
+  /**
    * Frees the memory that the executable holds outside of JavaScript's. It must not be running, and cannot run
    * afterwards.
    */

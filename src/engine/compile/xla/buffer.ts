@@ -13,6 +13,7 @@ import type { PjrtBuffer } from './pjrt/buffer.js'
 /** The native memory of an array: one buffer for each device. */
 class Memory {
   private readonly bytes: number
+  private isFreed = false
 
   constructor(
     readonly parts: readonly PjrtBuffer[],
@@ -22,7 +23,10 @@ class Memory {
     counter.allocated(this.bytes)
   }
 
+  /** Frees the memory, unless that has been done. */
   free(): void {
+    if (this.isFreed) return
+    this.isFreed = true
     for (const part of this.parts) part.destroy()
     this.counter.freed(this.bytes)
   }
@@ -50,7 +54,8 @@ export class XlaBuffer implements Buffer {
     private readonly origin?: string,
   ) {
     this.memory = new Memory(parts, counter)
-    collected.register(this, this.memory, this)
+    // It is never unregistered: a token for that makes each array cost more than freeing its memory twice in vain.
+    collected.register(this, this.memory)
   }
 
   /** The native buffer on each device. Throws a SwitchyardError if the array was donated or disposed of. */
@@ -105,7 +110,6 @@ export class XlaBuffer implements Buffer {
     this.unusable = why
     // A view's memory is freed when the view is collected, by the registry.
     if ([...(this.views?.values() ?? [])].some(view => view.deref() !== undefined)) return
-    collected.unregister(this)
     this.memory.free()
   }
 }

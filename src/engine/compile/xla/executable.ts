@@ -30,6 +30,8 @@ export class XlaExecutable implements Executable {
   readonly shardings?: readonly NamedSharding[]
   /** The type of each device's part of each result. */
   private readonly parts: readonly Aval[]
+  /** The numbers of the donated inputs. */
+  private readonly donated: readonly number[]
 
   constructor(
     private readonly client: PjrtClient,
@@ -40,7 +42,8 @@ export class XlaExecutable implements Executable {
     /** Lays an array out in another way: a new array. */
     private readonly move: (buffer: Buffer, sharding: NamedSharding | undefined) => Promise<XlaBuffer>,
   ) {
-    const { outputs, partition } = signature
+    const { outputs, partition, donated } = signature
+    this.donated = donated.flatMap((isDonated, i) => (isDonated ? [i] : []))
     this.shardings = partition?.outputs
     this.parts = outputs.map((o, i) =>
       partition ? { dtype: o.dtype, shape: shardShape(o.shape, partition.outputs[i]) } : o,
@@ -49,45 +52,57 @@ export class XlaExecutable implements Executable {
 
   /** Resolves when XLA has the run in its queue. If the computation fails, reading its results throws. */
   async run(inputs: readonly Buffer[], _written?: Set<Buffer>, name?: string): Promise<Buffer[]> {
-    this.checkTypes(inputs)
-    const { donated, outputs, partition } = this.signature
+    const now = this.runNow(inputs, name)
+    if (now) return now
+    const { inputs: wanted = [] } = this.signature.partition ?? {}
     const moved: XlaBuffer[] = []
     const placed: XlaBuffer[] = []
     for (const [i, input] of inputs.entries()) {
-      const wanted = partition?.inputs[i]
-      if (input instanceof XlaBuffer && isLaidOut(input, wanted)) placed.push(input)
+      if (isPlaced(input, wanted[i])) placed.push(input)
       else {
-        const copy = await this.move(input, wanted)
+        const copy = await this.move(input, wanted[i])
         moved.push(copy)
         placed.push(copy)
       }
     }
-    const lists = Array.from({ length: partition?.numDevices ?? 1 }, (_, device) =>
-      placed.map(b => b.parts[device].pointer),
-    )
-    const results = this.execute(lists, name)
-    inputs.forEach((input, i) => {
-      if (donated[i]) (input as XlaBuffer).dispose('was donated')
-    })
+    const results = this.execute(placed, name)
+    this.donate(inputs)
     for (const copy of moved) copy.dispose()
-    return outputs.map((type, i) => {
-      const parts = results.map(list => new PjrtBuffer(this.client, list[i], this.parts[i]))
-      return new XlaBuffer(type, parts, this.memory, partition?.outputs[i], name)
-    })
+    return results
+  }
+
+  /** Puts a run into XLA's queue; null if an input is not laid out as the program takes it. */
+  runNow(inputs: readonly Buffer[], name?: string): XlaBuffer[] | null {
+    this.checkTypes(inputs)
+    const wanted = this.signature.partition?.inputs
+    for (let i = 0; i < inputs.length; i++) if (!isPlaced(inputs[i], wanted?.[i])) return null
+    const results = this.execute(inputs as readonly XlaBuffer[], name)
+    this.donate(inputs)
+    return results
+  }
+
+  private donate(inputs: readonly Buffer[]): void {
+    for (const i of this.donated) (inputs[i] as XlaBuffer).dispose('was donated')
   }
 
   async release(): Promise<void> {
     this.executable.destroy()
   }
 
-  private execute(lists: readonly (readonly bigint[])[], name = 'the program'): bigint[][] {
+  private execute(inputs: readonly XlaBuffer[], name = 'the program'): XlaBuffer[] {
+    const { outputs, partition } = this.signature
+    let results: readonly BigUint64Array[]
     try {
-      return this.executable.execute(lists)
+      results = this.executable.execute(inputs, partition?.numDevices ?? 1)
     } catch (error) {
       if (error instanceof PjrtError)
         error.message = isOutOfMemory(error) ? this.outOfMemory(name, error) : `${name}: ${error.message}`
       throw error
     }
+    return outputs.map((type, i) => {
+      const parts = results.map(list => new PjrtBuffer(this.client, list[i], this.parts[i]))
+      return new XlaBuffer(type, parts, this.memory, partition?.outputs[i], name)
+    })
   }
 
   /** What a run of the program needs, beside what is taken already. */
@@ -111,17 +126,21 @@ export class XlaExecutable implements Executable {
   private checkTypes(inputs: readonly Buffer[]): void {
     const { inputs: types } = this.signature
     check(inputs.length === types.length, () => `the program takes ${types.length} inputs, not ${inputs.length}`)
-    inputs.forEach(({ aval }, i) =>
+    for (let i = 0; i < types.length; i++) {
+      const { aval } = inputs[i]
       check(
-        aval.dtype === types[i].dtype && sameShape(aval.shape, types[i].shape),
+        aval === types[i] || (aval.dtype === types[i].dtype && sameShape(aval.shape, types[i].shape)),
         () => `input ${i} is ${formatAval(aval)}, but the program was compiled for ${formatAval(types[i])}`,
-      ),
-    )
+      )
+    }
   }
 }
 
 /** On a GPU an allocation fails at the call, or later, when the result is read: see `XlaBuffer`. */
 const isOutOfMemory = (error: PjrtError): boolean => error.code === 'RESOURCE_EXHAUSTED'
+
+const isPlaced = (input: Buffer, wanted: NamedSharding | undefined): input is XlaBuffer =>
+  input instanceof XlaBuffer && isLaidOut(input, wanted)
 
 function isLaidOut({ sharding }: XlaBuffer, wanted: NamedSharding | undefined): boolean {
   if (!sharding || !wanted) return sharding === wanted

@@ -51,7 +51,7 @@ export class PjrtBuffer {
   /** Frees the memory, once nothing on the device uses it. */
   destroy(): void {
     const { library } = this.platform
-    library.call('Buffer_Destroy', { buffer: this.pointer })
+    library.destroyBuffer(this.pointer)
     if (this.shared) library.keepUntil(this.shared.done, this.shared.data)
   }
 }

@@ -6,8 +6,13 @@ import { structs } from './table.js'
 interface Lists {
   readonly inputs: readonly BigUint64Array[]
   readonly outputs: readonly BigUint64Array[]
-  readonly inputAddresses: BigUint64Array
-  readonly outputAddresses: BigUint64Array
+  /** Calls PJRT with these lists. */
+  readonly run: () => void
+}
+
+/** An array, by its parts on each device. */
+interface DeviceParts {
+  readonly parts: readonly { readonly pointer: Pointer }[]
 }
 
 /** A compiled program. */
@@ -26,38 +31,37 @@ export class PjrtExecutable {
   }
 
   /**
-   * Starts a run on each of `inputs.length` devices. `inputs` and the result have one list of buffers for each device.
-   * Returns before the results are computed. Buffers that the program takes as donated are deleted.
+   * Starts a run on so many devices: each takes one part of each input. Returns a list of buffers for each device,
+   * valid until the next run, before the results are computed. Buffers that the program takes as donated are deleted.
    */
-  execute(inputs: readonly (readonly Pointer[])[]): Pointer[][] {
-    const { library } = this.platform
-    const lists = this.listsFor(inputs.length, inputs[0].length)
-    inputs.forEach((list, i) => lists.inputs[i].set(list))
-    library.call('LoadedExecutable_Execute', {
-      executable: this.pointer,
-      options: this.options,
-      argument_lists: lists.inputAddresses,
-      num_devices: inputs.length,
-      num_args: inputs[0].length,
-      output_lists: lists.outputAddresses,
-    })
-    return lists.outputs.map(list => [...list].slice(0, this.numOutputs))
+  execute(inputs: readonly DeviceParts[], devices: number): readonly BigUint64Array[] {
+    const lists = this.listsFor(devices, inputs.length)
+    for (let i = 0; i < inputs.length; i++) {
+      const { parts } = inputs[i]
+      for (let device = 0; device < devices; device++) lists.inputs[device][i] = parts[device].pointer
+    }
+    lists.run()
+    return lists.outputs
   }
 
   private listsFor(devices: number, inputs: number): Lists {
     const { lists } = this
-    if (lists?.inputs.length === devices && lists.inputs[0].length >= inputs) return lists
+    if (lists?.inputs.length === devices) return lists
     const { library } = this.platform
     const listsOf = (length: number): BigUint64Array[] =>
       Array.from({ length: devices }, () => new BigUint64Array(Math.max(1, length)))
     const addresses = (all: readonly BigUint64Array[]): BigUint64Array =>
       BigUint64Array.from(all, list => library.addressOf(list))
     const made = { inputs: listsOf(inputs), outputs: listsOf(this.numOutputs) }
-    return (this.lists = {
-      ...made,
-      inputAddresses: addresses(made.inputs),
-      outputAddresses: addresses(made.outputs),
+    const run = library.prepared('LoadedExecutable_Execute', {
+      executable: this.pointer,
+      options: this.options,
+      argument_lists: addresses(made.inputs),
+      num_devices: devices,
+      num_args: inputs,
+      output_lists: addresses(made.outputs),
     })
+    return (this.lists = { ...made, run })
   }
 
   /** The bytes on each device that a run takes; undefined if the plugin does not tell. */

@@ -1,4 +1,4 @@
-import { SwitchyardError } from '../../../../base/errors.js'
+import { ComputationError, SwitchyardError } from '../../../../base/errors.js'
 import { loadKoffi } from '../../koffi.js'
 import type { Koffi } from '../../koffi.js'
 import { errorCode, functions, headerVersion } from './table.js'
@@ -33,7 +33,7 @@ export interface PjrtPlatform {
 }
 
 /** An error that a PJRT plugin returned. */
-export class PjrtError extends SwitchyardError {
+export class PjrtError extends ComputationError {
   constructor(
     message: string,
     /** The name of the status, for example RESOURCE_EXHAUSTED. */
@@ -108,6 +108,30 @@ export class PjrtLibrary {
     this.inUse.delete(args)
     if (error !== null) throw this.errorOf(error)
     return this.reader(memory, functions[name])
+  }
+
+  /**
+   * A function with its arguments, to be called again and again. They stay as they are; memory that they refer to may
+   * change. Results are not read: only functions that write them to such memory are called so.
+   */
+  prepared<N extends FunctionName>(name: N, args: Values<Arguments<N>>): () => void {
+    const memory = this.struct(functions[name], args)
+    const call = this.functionOf(name)
+    const kept = { args, memory }
+    return () => {
+      const error = call(kept.memory)
+      if (error !== null) throw this.errorOf(error)
+    }
+  }
+
+  /** Frees a buffer. It is called for each array, so its arguments are not written anew. */
+  destroyBuffer(buffer: Pointer): void {
+    const [offset] = functions.Buffer_Destroy.fields.buffer
+    let memory = this.memory.get('Buffer_Destroy')
+    if (!memory) this.memory.set('Buffer_Destroy', (memory = this.struct(functions.Buffer_Destroy, {})))
+    memory.setBigUint64(offset, buffer, true)
+    const error = this.functionOf('Buffer_Destroy')(memory)
+    if (error !== null) throw this.errorOf(error)
   }
 
   /** Calls a function in another thread. `kept`: what the arguments refer to, beside the arguments themselves. */
