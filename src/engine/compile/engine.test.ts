@@ -272,3 +272,72 @@ describe('a step that fails', () => {
     expect(await numbers(m)).toEqual([2, 2])
   })
 })
+
+describe('a backend that starts runs at once', () => {
+  /** Counts its runs; `fails` makes the next one fail. */
+  const instant = () => {
+    const counts = { now: 0, later: 0, fails: false }
+    const backend: Backend = {
+      ...referenceBackend,
+      compile: async program => {
+        const executable = await referenceBackend.compile(program)
+        return {
+          ...executable,
+          run: (...args) => {
+            counts.later++
+            return executable.run(...args)
+          },
+          runNow: inputs => {
+            if (counts.fails) throw new Error('no room')
+            counts.now++
+            const results = executable.run(inputs)
+            return program.outputs.map(({ aval }, i) => ({
+              aval,
+              read: async () => (await results)[i].read(),
+            }))
+          },
+        }
+      },
+    }
+    return { counts, engine: new Engine(backend) }
+  }
+  const program = makeProgram(sgd)(np.zeros([2]), np.zeros([2]))
+  const host = (values: number[]) => hostFrom('float32', [2], values)
+
+  it('runs what is known there, in the order of the calls, and what is not as ever', async () => {
+    const { counts, engine } = instant()
+    const g = engine.put(host([2, 4]))
+    const [first] = engine.run(program, [engine.put(host([1, 1])), g])
+    // It waits for compilation, so this one waits behind it.
+    const [second] = engine.run(program, [first, g])
+    expect(toNumbers(await second.read())).toEqual([-1, -3])
+    expect(counts).toMatchObject({ now: 0, later: 2 })
+    let [p] = engine.run(program, [second, g])
+    for (let i = 0; i < 3; i++) [p] = engine.run(program, [p, g])
+    expect(toNumbers(await p.read())).toEqual([-5, -11])
+    expect(counts).toMatchObject({ now: 4, later: 2 })
+  })
+
+  it('donates an array that nobody reads, and keeps it if the run fails', async () => {
+    const { counts, engine } = instant()
+    const g = engine.put(host([2, 4]))
+    await engine.run(program, [g, g])[0].read()
+    await engine.run(program, [engine.put(host([1, 1])), g], [true])[0].read()
+    const p = engine.put(host([1, 1]))
+    const before = counts.later
+    const read = p.read()
+    const [updated] = engine.run(program, [p, g], [true], 'step')
+    expect(() => p.checkAlive()).toThrow('was donated to step')
+    expect([toNumbers(await read), toNumbers(await updated.read())]).toEqual([
+      [1, 1],
+      [0, -1],
+    ])
+    expect(counts.later).toBe(before + 1)
+    counts.fails = true
+    const [failed] = engine.run(program, [updated, g], [true], 'step')
+    await expect(failed.read()).rejects.toThrow('step: no room')
+    counts.fails = false
+    expect(toNumbers(await engine.run(program, [updated, g], [true], 'step')[0].read())).toEqual([-1, -3])
+    expect(() => updated.checkAlive()).toThrow('was donated to step')
+  })
+})
