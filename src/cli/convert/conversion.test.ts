@@ -54,16 +54,24 @@ it('--experts apart writes experts.bin, from which every other format is written
   }
 })
 
-it('--experts moves quantized experts as they are', async () => {
-  const [apart, together] = [join(scratch, 'int8-apart'), join(scratch, 'int8')]
+it('quantized experts are moved as they are', async () => {
+  const apart = join(scratch, 'int8-apart')
   await convertWeights(join(scratch, 'plain'), apart, { to: 'native', experts: 'apart', dtype: 'int8' })
-  await convertWeights(apart, together, { to: 'native', experts: 'together' })
-  const [a, b] = [await openWeights(apart), await openWeights(together)]
-  expect([a.bits, b.bits]).toEqual([8, 8])
+  const a = await openWeights(apart)
   const path = 'encoder/layers_1/mlp/expert/wo/kernel'
-  expect(await b.readQuantized!(path)).toEqual(await a.readQuantized!(path))
-  await Promise.all([a.close(), b.close()])
-  expect(await readdir(together)).not.toContain('experts.bin')
+  for (const [i, options] of ([{}, { experts: 'together' }, { dtype: 'int8' }] as const).entries()) {
+    const together = join(scratch, `int8-${i}`)
+    await convertWeights(apart, together, { to: 'native', ...options })
+    const b = await openWeights(together)
+    expect([a.bits, b.bits]).toEqual([8, 8])
+    expect(await b.readQuantized!(path)).toEqual(await a.readQuantized!(path))
+    await b.close()
+    expect(await readdir(together)).not.toContain('experts.bin')
+  }
+  await a.close()
+  await expect(convertWeights(apart, join(scratch, 'int4'), { to: 'native', dtype: 'int4' })).rejects.toThrow(
+    'are quantized to 8 bits already: leave --dtype out',
+  )
 })
 
 it('--experts is refused for other formats', async () => {

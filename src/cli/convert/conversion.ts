@@ -89,6 +89,8 @@ export interface ConvertOptions {
   checkpoint?: CheckpointChoice
 }
 
+type FormOptions = Pick<ConvertOptions, 'to' | 'dtype'>
+
 /** Writes the weights of a folder, a checkpoint or a model of the hub in another format, one parameter at a time. */
 export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
   const weights = await openWeights(source, { choice: options.checkpoint, onNotice })
@@ -133,11 +135,11 @@ export async function writeWeights(
   const asked = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
   if (asked && to !== 'native') throw new ConfigError(`the format ${to} cannot hold ${String(dtype)}: use --to native`)
   if (experts !== undefined) requireExperts(weights, to)
-  // Experts may be put apart, or together, without a change of their form.
-  const bits = experts !== undefined && dtype === undefined ? (weights.bits ?? null) : asked
-  if (weights.bits && (asked || (to === 'native' && dtype === undefined && experts === undefined)))
+  // Quantized weights stay as they are unless another dtype is asked for.
+  const bits = to === 'native' && dtype === undefined ? (weights.bits ?? null) : asked
+  if (weights.bits && asked && asked !== weights.bits)
     throw new ConfigError(
-      `${weights.path}: its weights are quantized to ${weights.bits} bits already: --dtype float32 writes them dequantized`,
+      `${weights.path}: its weights are quantized to ${weights.bits} bits already: leave --dtype out to keep them, or write them dequantized with --dtype float32`,
     )
   const tokenizer = to === 'native' ? undefined : tokenizerOf(weights)
   if (weights.texts && to !== 'native' && tokenizer === undefined)
@@ -147,7 +149,7 @@ export async function writeWeights(
   console.error(
     `${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`,
   )
-  await requireDiskSpace(folder, writtenBytes(weights, dtype), smallerType(weights, to, dtype))
+  await requireDiskSpace(folder, writtenBytes(weights, { to, dtype }), smallerType(weights, { to, dtype }))
   requireMemory(weights)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
@@ -155,7 +157,7 @@ export async function writeWeights(
   if (to === 'safetensors')
     for (const notice of writtenNotices(weights.model, stored ?? headType(weights))) console.error(notice)
   if (to === 't5x') for (const notice of t5xNotices(weights)) console.error(notice)
-  await writeWatched(folder, weights, writtenBytes(weights, dtype), watched => {
+  await writeWatched(folder, weights, writtenBytes(weights, { to, dtype }), watched => {
     if (to === 'safetensors') return writeHfWeights(folder, withRunsLength(watched), foreign)
     if (to === 't5x') return writeT5xWeights(folder, watched, foreign)
     const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
@@ -220,8 +222,9 @@ function requireMemory({ path, specs }: OpenedWeights): void {
 }
 
 /** The size of the written tensors in bytes. */
-function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOptions['dtype']): number {
-  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : dtype === undefined ? stored : undefined
+function writtenBytes({ specs, bits: stored }: OpenedWeights, { to, dtype }: FormOptions): number {
+  const kept = to === 'native' && dtype === undefined ? stored : undefined
+  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : kept
   return specs.reduce((sum, spec) => {
     const quantized = bits && quantizedTypes(spec, bits)
     if (quantized) return sum + sizeOf(quantized.values) + 4 * sizeOf(quantized.scales)
@@ -231,11 +234,11 @@ function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOpti
 }
 
 /** The advice for a disk that is too small: the next smaller dtype, with its size. */
-function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: ConvertOptions['dtype']): string {
-  const types = to === 'native' ? (['bfloat16', 'int8', 'int4'] as const) : (['bfloat16'] as const)
-  const smaller = types.find(type => writtenBytes(weights, type) < writtenBytes(weights, dtype))
+function smallerType(weights: OpenedWeights, { to, dtype }: FormOptions): string {
+  const types = to === 'native' && !weights.bits ? (['bfloat16', 'int8', 'int4'] as const) : (['bfloat16'] as const)
+  const smaller = types.find(type => writtenBytes(weights, { to, dtype: type }) < writtenBytes(weights, { to, dtype }))
   return smaller
-    ? `use another disk; --dtype ${smaller} takes ${formatBytes(writtenBytes(weights, smaller))}`
+    ? `use another disk; --dtype ${smaller} takes ${formatBytes(writtenBytes(weights, { to, dtype: smaller }))}`
     : 'use another disk'
 }
 
