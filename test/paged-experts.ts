@@ -1,6 +1,6 @@
 import { flatten, pathsOf, unflatten } from '../src/base/pytree.js'
 import type { Tree } from '../src/base/pytree.js'
-import { allocate } from '../src/base/dtypes.js'
+import { allocate, dtypes } from '../src/base/dtypes.js'
 import type { DType } from '../src/base/dtypes.js'
 import { bytesOf, castHost, partOf, sizeOf } from '../src/base/host-tensor.js'
 import type { HostTensor } from '../src/base/host-tensor.js'
@@ -31,22 +31,10 @@ export class MemoryPages implements Pages {
     this.parts = arrays.map(({ dtype, shape }) => ({ dtype, shape: shape.slice(1), isTransposed }))
   }
 
-  /** A copy of a part; of 8-bit integers, where a Pager has them. */
-  private copyOf({ dtype, data }: HostTensor): HostTensor['data'] {
-    if (dtype !== 'int8') return data.slice()
-    const { buffer, byteOffset } = new PageArenas(data.byteLength).allocate(data.byteLength)
-    const copy = new Int8Array(buffer, byteOffset, data.length)
-    copy.set(data as Int8Array)
-    return copy
-  }
-
   async *fetch(indices: readonly number[]): AsyncGenerator<Page> {
     this.fetched.push(indices)
     for (const index of indices.toReversed()) {
-      const parts = this.arrays.map(array => {
-        const part = partOf(array, index)
-        return { ...part, data: this.copyOf(part) }
-      })
+      const parts = this.arrays.map(array => partOf(array, index)).map(pageCopier(this.arrays))
       yield { index, parts }
       for (const part of parts) bytesOf(part).fill(0xff)
       if (this.failure === null) continue
@@ -54,6 +42,19 @@ export class MemoryPages implements Pages {
       this.failure = null
       throw error
     }
+  }
+}
+
+/** Copies the parts of a page; those of quantized kernels to where a Pager has them. */
+function pageCopier(arrays: readonly HostTensor[]): (part: HostTensor) => HostTensor {
+  if (!arrays.some(({ dtype }) => dtype === 'int8' || dtype === 'uint8'))
+    return part => ({ ...part, data: part.data.slice() })
+  const arenas = new PageArenas(arrays.reduce((sum, { data }) => sum + data.byteLength + 64, 0))
+  return part => {
+    const { buffer, byteOffset } = arenas.allocate(part.data.byteLength)
+    const data = dtypes[part.dtype].make(buffer, byteOffset, part.data.length)
+    bytesOf({ ...part, data }).set(bytesOf(part))
+    return { ...part, data }
   }
 }
 

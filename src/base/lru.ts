@@ -6,7 +6,7 @@ export class Lru<K, V> {
   /** `dropped` is called with each value that is dropped because the map is full. */
   constructor(
     readonly capacity: number,
-    private readonly dropped: (value: V) => void = () => undefined,
+    private readonly dropped: (value: V) => unknown = () => undefined,
   ) {}
 
   get size(): number {
@@ -35,6 +35,11 @@ export class Lru<K, V> {
     const [oldest, old] = this.entries.entries().next().value!
     this.entries.delete(oldest)
     this.dropped(old)
+  }
+
+  /** All values, the least recently used first. */
+  values(): Iterable<V> {
+    return this.entries.values()
   }
 
   delete(key: K): void {

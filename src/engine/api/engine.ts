@@ -30,6 +30,10 @@ const load = async (): Promise<SessionFactory> => (sessions ??= (await import('#
  * no work.
  */
 const lazySessions: SessionFactory = {
+  get threads() {
+    return sessions?.threads
+  },
+  turn: async () => sessions?.turn?.(),
   describe: async () => (await load()).describe(),
   create: async (graph, options) => (await load()).create(graph, options),
   readsFiles: async () => (await load()).readsFiles?.() ?? false,

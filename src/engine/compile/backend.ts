@@ -111,6 +111,13 @@ export interface CompiledWithWeights {
   release(): Promise<void>
 }
 
+/** A program of few rows that reads kernels where they lie, in the memory of pages. */
+export interface FewRows {
+  /** As `Executable.run`; null if these inputs need the compiled program. */
+  run(inputs: readonly Buffer[]): Promise<Buffer[] | null>
+  release(): Promise<void>
+}
+
 /** The stages of a program's compilation, for inspection. */
 export interface Compilation {
   /** The program after simplification. */
@@ -183,4 +190,9 @@ export interface Backend {
    * weights. Left out: none does.
    */
   needsWeights?(composite: string): boolean
+  /**
+   * A faster way to run a program with few rows whose kernels are inputs, such as one expert of a model, without
+   * compiling it; null if there is none. Left out: there never is.
+   */
+  forFewRows?(program: Program): Promise<FewRows | null>
 }

@@ -1,5 +1,6 @@
-import type { ExpertStack } from '../../checkpoint/experts/source.js'
+import type { ExpertPart, ExpertStack } from '../../checkpoint/experts/source.js'
 import type { Page } from '../../engine/compile/paged/pages.js'
+import { BLOCK_BYTES } from '../../engine/compile/wasm/block-product-code.js'
 import { PageArenas } from '../../engine/compile/wasm/page-arenas.js'
 import { leastWorth } from './policy.js'
 import type { EvictionPolicy } from './policy.js'
@@ -17,16 +18,24 @@ export interface Slot {
   readonly kept: { readonly bytes: number; readonly free: () => void }[]
 }
 
-type Allocator = (bytes: number) => Uint8Array<ArrayBuffer>
+/** Where slots get their memory. */
+export interface SlotAllocator {
+  allocate(bytes: number): Uint8Array<ArrayBuffer>
+  /** Whether a slot's memory is freed with the slot, and not with the last of all slots. */
+  readonly areFreed: boolean
+}
 
 /**
- * Allocates memory for slots, `most` bytes at most. 8-bit kernels get memory in which generated code can multiply them.
- * It is never freed before the pager, so it is for pages beside which programs keep nothing.
+ * Allocates memory for slots, `most` bytes at most. Kernels in 8 or 4 bits get memory in which generated code can
+ * multiply them.
  */
-export function slotAllocator(stacks: readonly Pick<ExpertStack, 'parts'>[], most: number): Allocator {
-  if (!stacks.some(({ parts }) => parts.some(({ dtype }) => dtype === 'int8'))) return bytes => new Uint8Array(bytes)
+export function slotAllocator(stacks: readonly Pick<ExpertStack, 'parts'>[], most: number): SlotAllocator {
+  const isMultiplied = ({ kind, dtype, shape }: ExpertPart): boolean =>
+    dtype === 'int8' || (kind === 'values' && shape.at(-1) === BLOCK_BYTES)
+  if (!stacks.some(({ parts }) => parts.some(isMultiplied)))
+    return { allocate: bytes => new Uint8Array(bytes), areFreed: true }
   const arenas = new PageArenas(most)
-  return bytes => arenas.allocate(bytes)
+  return { allocate: bytes => arenas.allocate(bytes), areFreed: false }
 }
 
 /**
@@ -45,7 +54,7 @@ export class PageMemory {
     private readonly slotBytes: number,
     private readonly policy: EvictionPolicy,
     private readonly pinned: ReadonlySet<number>,
-    private readonly allocate: Allocator,
+    private readonly allocator: SlotAllocator,
   ) {}
 
   /** The bytes of all slots so far, and of what is kept beside their pages. */
@@ -82,12 +91,12 @@ export class PageMemory {
 
   /**
    * Counts `bytes` that a program keeps beside a slot's page, if there is room. `free` frees them: it is called once,
-   * when the page leaves memory. Pages without users leave to make room.
+   * when the page leaves memory. Pages without users leave to make room, if that frees their memory.
    */
   keep(slot: Slot, bytes: number, free: () => void): boolean {
     if (this.pinned.has(slot.page) && !this.leavesRoom(bytes)) return false
     while (this.bytes + bytes > this.most) {
-      const other = this.free.pop() ?? this.evicted()
+      const other = this.allocator.areFreed ? (this.free.pop() ?? this.evicted()) : undefined
       if (!other) return false
       this.slots = this.slots.filter(s => s !== other)
     }
@@ -110,7 +119,7 @@ export class PageMemory {
 
   private allocated(): Slot | undefined {
     if (this.bytes + this.slotBytes > this.most) return undefined
-    const slot: Slot = { bytes: this.allocate(this.slotBytes), page: -1, users: 0, kept: [] }
+    const slot: Slot = { bytes: this.allocator.allocate(this.slotBytes), page: -1, users: 0, kept: [] }
     this.slots.push(slot)
     return slot
   }

@@ -23,16 +23,19 @@ const kernel = (layer: string, name: string): ParameterSpec => ({
   dtype: 'float32',
   init: { kind: 'zeros' },
 })
-const stacks = expertStacks(
-  ['encoder/layers_1', 'decoder/layers_1', 'decoder/layers_3'].flatMap(layer => [
-    kernel(layer, 'wi'),
-    kernel(layer, 'wo'),
-  ]),
-  () => [
-    { kind: 'values', dtype: 'int8', shape: [2, 3], isTransposed: false },
-    { kind: 'scales', dtype: 'float32', shape: [3], isTransposed: false },
-  ],
-)
+/** `dtype`: int8 for pages that lie in arenas, uint8 for others. */
+const stacksIn = (dtype: 'int8' | 'uint8'): ReturnType<typeof expertStacks> =>
+  expertStacks(
+    ['encoder/layers_1', 'decoder/layers_1', 'decoder/layers_3'].flatMap(layer => [
+      kernel(layer, 'wi'),
+      kernel(layer, 'wo'),
+    ]),
+    () => [
+      { kind: 'values', dtype, shape: [2, 3], isTransposed: false },
+      { kind: 'scales', dtype: 'float32', shape: [3], isTransposed: false },
+    ],
+  )
+const stacks = stacksIn('int8')
 /** 6 + 12 bytes for each kernel, each part aligned to 64. */
 const PAGE = 204
 const valueOf = (stack: number, expert: number): number => 10 * stack + expert
@@ -50,7 +53,9 @@ const isSameMemory = (a: Uint8Array, b: Uint8Array): boolean => a.buffer === b.b
 /** A source whose reads end when the test says so, or at once. Checks how it is used. */
 class FakeSource implements ExpertSource {
   readonly name = 'model.safetensors'
-  readonly stacks = stacks
+
+  constructor(readonly stacks = stacksIn('int8')) {}
+
   readonly reading: Read[] = []
   /** The memory that pages were read into, each once. */
   readonly slots: Uint8Array[] = []
@@ -127,8 +132,12 @@ function checkPage({ index, parts }: Page | AbsentPage, stack: number): void {
 }
 
 let source: FakeSource
-const pagerOf = (slots: number, options: Partial<ConstructorParameters<typeof Pager>[1]> = {}): Pager => {
-  source = new FakeSource()
+const pagerOf = (
+  slots: number,
+  options: Partial<ConstructorParameters<typeof Pager>[1]> = {},
+  from = new FakeSource(),
+): Pager => {
+  source = from
   return new Pager(source, { memory: slots * PAGE, ...options })
 }
 const failure = (read: Pick<Read, 'stack' | 'expert'>): FileError =>
@@ -219,7 +228,7 @@ describe('what programs keep beside a page', () => {
   let freed: number[]
   const pagerKeeping = (slots: number, pinned = new Set<number>()): Pager => {
     freed = []
-    const pager = pagerOf(slots, { policy: 'lru', pinned })
+    const pager = pagerOf(slots, { policy: 'lru', pinned }, new FakeSource(stacksIn('uint8')))
     source.onRead = ({ end }) => end()
     return pager
   }
@@ -252,6 +261,18 @@ describe('what programs keep beside a page', () => {
     // Page 1 was in memory, and wanted, when page 0 asked; and it is all that is left when it asks itself.
     expect([kept, freed]).toEqual([[false, true], []])
     expect((await keep(pagerKeeping(1), 0)).isKept).toBe(false)
+  })
+
+  it('takes no memory of pages that lie in arenas, since that is not freed', async () => {
+    const pager = pagerOf(4, { policy: 'lru' })
+    freed = []
+    source.onRead = ({ end }) => end()
+    expect([(await keep(pager, 0)).isKept, (await keep(pager, 1)).isKept]).toEqual([true, true])
+    expect((await keep(pager, 2)).isKept).toBe(true) // the room of page 0, which has left
+    expect(freed).toEqual([0])
+    await indicesOf(pager.pagesOf(1), 1, [5, 6, 7])
+    expect((await keep(pager, 3)).isKept).toBe(false)
+    expect(pager.memoryBytes).toBeLessThanOrEqual(4 * PAGE)
   })
 
   it('leaves room for pages that are not pinned', async () => {

@@ -99,8 +99,8 @@ export class Pager {
     if (slots < pages.count) checkPins(pinned, slots, pages)
     this.pages = pages
     this.policy = policies[policy](pages)
-    const allocate = slotAllocator(source.stacks, slots * pages.slotBytes)
-    this.memory = new PageMemory(memory, pages.slotBytes, this.policy, pinned, allocate)
+    const allocator = slotAllocator(source.stacks, slots * pages.slotBytes)
+    this.memory = new PageMemory(memory, pages.slotBytes, this.policy, pinned, allocator)
     this.loads = new PageLoads(source, pages, this.memory, (slot, wantedBy) => this.onRead(slot, wantedBy))
     this.stackPages = source.stacks.map(({ path, numExperts, parts }, stack) => ({
       name: path,

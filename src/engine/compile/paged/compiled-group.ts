@@ -3,7 +3,7 @@ import { Lru } from '../../../base/lru.js'
 import { cachedPromise } from '../../../base/promise-cache.js'
 import { is } from '../../program/program.js'
 import type { Program } from '../../program/program.js'
-import type { Backend, Buffer, CompiledWithWeights, Executable, ProgramsAtSizes } from '../backend.js'
+import type { Backend, Buffer, CompiledWithWeights, Executable, FewRows, ProgramsAtSizes } from '../backend.js'
 import type { Page } from './pages.js'
 
 /** How many numbers of rows stay compiled. */
@@ -41,6 +41,11 @@ export async function compileGroup(
   examples: ProgramsAtSizes,
   numParts: number,
 ): Promise<CompiledGroup> {
+  const compiled = await compiledGroup(backend, examples, numParts)
+  return backend.forFewRows ? new GroupOfFewRows(compiled, program => backend.forFewRows!(program)) : compiled
+}
+
+async function compiledGroup(backend: Backend, examples: ProgramsAtSizes, numParts: number): Promise<CompiledGroup> {
   const needsWeights = examples[0].equations.some(
     e => is(e, 'composite') && backend.needsWeights?.(e.params.name) === true,
   )
@@ -53,9 +58,36 @@ export async function compileGroup(
   )
 }
 
+/** Runs programs of few rows in a faster way, where the backend has one. */
+class GroupOfFewRows implements CompiledGroup {
+  private readonly sizes = new Lru<number, Promise<FewRows | null>>(MAX_SIZES, few => release(few))
+
+  constructor(
+    private readonly compiled: CompiledGroup,
+    private readonly make: (program: Program) => Promise<FewRows | null>,
+  ) {}
+
+  async run(
+    numRows: number,
+    program: () => Program,
+    operands: readonly Buffer[],
+    page: Page,
+    parts: readonly Buffer[],
+  ): Promise<Buffer[]> {
+    const few = await cachedPromise(this.sizes, numRows, () => this.make(program()))
+    const results = few && (await few.run([...operands, ...parts]))
+    return results ?? this.compiled.run(numRows, program, operands, page, parts)
+  }
+
+  async release(): Promise<void> {
+    for (const few of this.sizes.values()) await release(few)
+    await this.compiled.release()
+  }
+}
+
 /** The parts of pages are inputs, so all pages share one compiled program. */
 class GroupWithInputs implements CompiledGroup {
-  private readonly sizes = new Lru<number, Promise<Executable>>(MAX_SIZES, forget)
+  private readonly sizes = new Lru<number, Promise<Executable>>(MAX_SIZES, executable => release(executable))
 
   constructor(private readonly compiled: CompiledWithWeights) {}
 
@@ -75,10 +107,9 @@ class GroupWithInputs implements CompiledGroup {
   }
 }
 
-const release = (compiled: Promise<CompiledWithWeights>): Promise<void> =>
-  compiled.then(c => c.release()).catch(() => undefined)
-
-const forget = (executable: Promise<Executable>): void => void executable.then(e => e.release()).catch(() => undefined)
+/** Frees what was compiled, if that did not fail. */
+const release = (compiled: Promise<{ release(): Promise<void> } | null>): Promise<void> =>
+  compiled.then(c => c?.release()).catch(() => undefined)
 
 /**
  * The parts of a page are weights: the program is compiled for each page, and kept as long as the page is in memory and

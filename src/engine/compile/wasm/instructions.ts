@@ -4,6 +4,7 @@ export const v128 = {
   load: 0x00,
   load8x8S: 0x01,
   load32Splat: 0x09,
+  load32Zero: 0x5c,
   store: 0x0b,
   const: 0x0c,
   not: 0x4d,
@@ -72,4 +73,4 @@ export const i32x4 = {
 
 export const f64x2 = { div: 0xf3, convertLowI32x4U: 0xff } as const
 export const i8x16 = { shuffle: 0x0d, narrowI16x8U: 0x66 } as const
-export const i16x8 = { narrowI32x4U: 0x86 } as const
+export const i16x8 = { narrowI32x4U: 0x86, shrU: 0x8d } as const

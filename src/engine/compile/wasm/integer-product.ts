@@ -1,20 +1,10 @@
-import { pageArenaOf, SCRATCH_BYTES } from './page-arenas.js'
-import type { PageArena } from './page-arenas.js'
+import { ArenaFunctions } from './arena-functions.js'
 import { BLOCK_INPUTS, BLOCK_OUTPUTS, integerProductCode } from './integer-product-code.js'
-
-type ProductFunction = (sums: number, kernel: number, outputs: number, x: number, endOfX: number) => void
-
-/** ONNX Runtime multiplies more rows than this faster, although it copies the kernel into another layout each time. */
-export const MOST_ROWS = 4
-
-/** Where the integers of x begin in a page arena. Address 0 is left out. */
-const X_OFFSET = 64
+import { pageArenaOf } from './page-arenas.js'
+import { fitsScratch, MOST_ROWS, ROUND, scratchPlan } from './scratch.js'
 
 /** float32 constants of nn/quantized.ts. */
 const INVERSE = Math.fround(1 / 127)
-
-/** A float32 number below 2^22 to which this is added, and then subtracted, is rounded to an integer, half to even. */
-const ROUND = 1.5 * 2 ** 23
 
 /** Whether a product of these sizes can be computed by `IntegerProducts`. */
 export const fitsProduct = (rows: number, inputs: number, outputs: number): boolean =>
@@ -23,9 +13,9 @@ export const fitsProduct = (rows: number, inputs: number, outputs: number): bool
   inputs % BLOCK_INPUTS === 0 &&
   outputs > 0 &&
   outputs % BLOCK_OUTPUTS === 0 &&
-  sumsOffset(rows, inputs) + 4 * rows * outputs <= SCRATCH_BYTES
+  fitsScratch(scratchOf(rows, inputs, outputs))
 
-const sumsOffset = (rows: number, inputs: number): number => Math.ceil((X_OFFSET + 2 * rows * inputs) / 64) * 64
+const scratchOf = (rows: number, inputs: number, outputs: number): number[] => [2 * rows * inputs, 4 * rows * outputs]
 
 /**
  * Products of few rows with a kernel in 8 bits that lies in a page arena, read where it is. For one row this takes as
@@ -33,8 +23,7 @@ const sumsOffset = (rows: number, inputs: number): number => Math.ceil((X_OFFSET
  * three times as long.
  */
 export class IntegerProducts {
-  private readonly modules = new Map<number, WebAssembly.Module>()
-  private readonly onArena = new WeakMap<PageArena, Map<number, ProductFunction>>()
+  private readonly functions = new ArenaFunctions(integerProductCode)
 
   /**
    * `multiplyIntegers` of nn/quantized.ts, with its bits: x [rows, inputs] times a kernel [inputs, outputs] with one
@@ -47,28 +36,15 @@ export class IntegerProducts {
     const inputs = x.length / rows
     const outputs = scales.length
     const { buffer } = arena.memory
-    const largest = roundRows(x, rows, new Int16Array(buffer, X_OFFSET, x.length))
+    const [integersAt, sumsAt] = scratchPlan(scratchOf(rows, inputs, outputs)).offsets
+    const largest = roundRows(x, rows, new Int16Array(buffer, integersAt, x.length))
     if (!largest) return false
-    const offset = sumsOffset(rows, inputs)
-    const sums = new Int32Array(buffer, offset, rows * outputs).fill(0)
-    this.functionOn(arena, rows)(offset, kernel.byteOffset, outputs, X_OFFSET, X_OFFSET + 2 * x.length)
+    const sums = new Int32Array(buffer, sumsAt, rows * outputs).fill(0)
+    this.functions.on(arena, rows, outputs)(sumsAt, kernel.byteOffset, integersAt, integersAt + 2 * x.length)
     for (let row = 0, i = 0; row < rows; row++)
       for (let k = 0; k < outputs; k++, i++)
         product[i] = Math.fround(Math.fround(sums[i]) * Math.fround(scales[k] * INVERSE)) * largest[row]
     return true
-  }
-
-  private functionOn(arena: PageArena, rows: number): ProductFunction {
-    let functions = this.onArena.get(arena)
-    if (!functions) this.onArena.set(arena, (functions = new Map<number, ProductFunction>()))
-    let f = functions.get(rows)
-    if (!f) {
-      let module = this.modules.get(rows)
-      if (!module) this.modules.set(rows, (module = new WebAssembly.Module(integerProductCode(rows))))
-      f = new WebAssembly.Instance(module, { env: { memory: arena.memory } }).exports.loop as ProductFunction
-      functions.set(rows, f)
-    }
-    return f
   }
 }
 
