@@ -36,7 +36,8 @@ export function integerProductCode(rows: number, outputs: number): Uint8Array<Ar
     ...[even, odd].flatMap((v, i) => [
       ...get(kernelAt),
       ...simd(v128.load8x8S),
-      ...[3, ...leb(outputs * (2 * pair + i) + 8 * eight)],
+      3,
+      ...leb(outputs * (2 * pair + i) + 8 * eight),
       ...set(v),
     ]),
     ...[low, high].flatMap((v, i) => [
@@ -68,13 +69,20 @@ export function integerProductCode(rows: number, outputs: number): Uint8Array<Ar
     ...advance(sumAt, 4 * columns),
   ]
   const someInputs = [
-    ...[...get(kernel), ...set(kernelAt), ...get(sums), ...set(sumAt)],
-    ...[...get(kernel), ...i32Const(outputs), ...i32Add, ...set(endOfRow)],
+    ...get(kernel),
+    ...set(kernelAt),
+    ...get(sums),
+    ...set(sumAt),
+    ...get(kernel),
+    ...i32Const(outputs),
+    ...i32Add,
+    ...set(endOfRow),
     ...pairs.flatMap((ofRow, m) =>
       ofRow.flatMap((v, i) => [
         ...get(x),
         ...simd(v128.load32Splat),
-        ...[2, ...leb(2 * (BLOCK_INPUTS * m + 2 * i))],
+        2,
+        ...leb(2 * (BLOCK_INPUTS * m + 2 * i)),
         ...set(v),
       ]),
     ),
