@@ -1,18 +1,21 @@
 import { SwitchyardError } from '../base/errors.js'
 import { treeMap } from '../base/pytree.js'
+import type { Tree } from '../base/pytree.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import { valueAndGrad } from '../engine/api/transforms.js'
 import { NamedSharding, P } from '../engine/program/sharding.js'
 import type { Optimizer } from './optimizers/optimizer.js'
-import { devicePart } from './parallel/device-part.js'
+import { devicePart, shareLayouts } from './parallel/device-part.js'
 import { jitOnMesh } from './parallel/jit-on-mesh.js'
-import { gradientsOf, updateFunction } from './step.js'
+import { updateFunction } from './step.js'
 import type {
   Loss,
   LossWith,
   StepInputs,
+  StepLayouts,
   StepMetrics,
   StepOptions,
   StepResult,
@@ -28,6 +31,9 @@ const WEIGHT = 'targetTokens'
  * programs: one adds a part's gradients to a sum, in place; the other makes the update. (A `scan` in one program would
  * hold each sum twice, and its random numbers could not be generated in loops.)
  *
+ * On several devices that make the step by collectives, each sums the gradients of its share of the loss, and the update
+ * adds up those of all devices.
+ *
  * Gradients and metrics are means over the parts, weighted by their numbers of targets, as T5X does: for a loss that is
  * a mean over targets, this equals the step on the whole batch. Router losses and capacities are those of each part.
  */
@@ -39,6 +45,17 @@ export function accumulatedTrainStep<B extends TensorTree>(
   { onTrace, layouts }: StepOptions = {},
 ): (frozen: TensorTree) => TrainStep<B> {
   const device = layouts?.collectives ? devicePart(layouts.params) : undefined
+  const layoutsOfSums = ({ collectives, params }: StepLayouts): Tree<NamedSharding> =>
+    collectives ? shareLayouts(params) : params
+  /** A gradient as a part of the array that holds those of all devices. */
+  const asSum = (g: Tensor): Tensor => (device ? np.expandDims(g, 0) : g)
+  const noSums = jitOnMesh(
+    function noGradients(params: TensorTree) {
+      return treeMap((p: Tensor) => asSum(np.zeros(p.shape, p.dtype)), params) as TensorTree
+    },
+    layouts,
+    on => ({ in: [on.params], out: layoutsOfSums(on) }),
+  )
   /**
    * Adds part `index`'s gradients, times its weight, to `sums`; the first part overwrites them. `batch`: of all parts,
    * [parts, rows, ...].
@@ -51,22 +68,30 @@ export function accumulatedTrainStep<B extends TensorTree>(
     frozen: TensorTree,
   ): { sums: TensorTree; metrics: StepMetrics } {
     const scalars = { key: device ? device.key(key) : key, step, index }
-    const { value, metrics, gradients } = gradientsOf(
+    const [[value, metrics], gradients] = valueAndGrad(
       (p: TensorTree) => lossOfPart(lossWith(frozen), p, batch, scalars),
-      params,
-      device,
-    )
+      { hasAux: true },
+    )(params)
     const weight = weightOf(metrics)
     const isFirst = np.equal(index, 0) // []
-    const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), np.multiply(g, weight))
-    return { sums: treeMap(add, sums, gradients) as TensorTree, metrics: { ...metrics, loss: value } }
+    const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), asSum(np.multiply(g, weight)))
+    return {
+      sums: treeMap(add, sums, gradients) as TensorTree,
+      metrics: { ...metrics, loss: device ? device.loss(value) : value },
+    }
   }
   const addPart = jitOnMesh(
     addGradients,
     layouts,
-    ({ params, frozen, batch: { mesh, spec }, everywhere }) => ({
-      in: [params, params, new NamedSharding(mesh, P(null, ...spec.dims)), everywhere, frozen],
-      out: { sums: params, metrics: everywhere },
+    on => ({
+      in: [
+        layoutsOfSums(on),
+        on.params,
+        new NamedSharding(on.mesh, P(null, ...on.batch.spec.dims)),
+        on.everywhere,
+        on.frozen,
+      ],
+      out: { sums: layoutsOfSums(on), metrics: on.everywhere },
     }),
     { donate: [0], onTrace: program => Array.from({ length: parts }, () => onTrace?.(program)) },
   )
@@ -86,16 +111,20 @@ export function accumulatedTrainStep<B extends TensorTree>(
         1e-9,
       ),
     ) // []
-    const gradients = treeMap((sum: Tensor) => np.multiply(sum, inverse), sums) as TensorTree
-    return update(gradients, arrays, metrics, scalars)
+    const ofShare = device ? treeMap((sum: Tensor) => np.squeeze(sum, 0), sums) : sums
+    const means = treeMap((sum: Tensor) => np.multiply(sum, inverse), ofShare) as TensorTree
+    return update(device ? device.gradients(means) : means, arrays, metrics, scalars)
   }
   const finish = jitOnMesh(
     updateFromSums,
     layouts,
-    ({ params, optimizer: state, everywhere }) => ({
-      in: [{ params, optimizer: state }, params, everywhere, everywhere],
-      out: { arrays: { params, optimizer: state }, metrics: everywhere },
-    }),
+    on => {
+      const arrays = { params: on.params, optimizer: on.optimizer }
+      return {
+        in: [arrays, layoutsOfSums(on), on.everywhere, on.everywhere],
+        out: { arrays, metrics: on.everywhere },
+      }
+    },
     { donate: [0] },
   )
 
@@ -103,7 +132,7 @@ export function accumulatedTrainStep<B extends TensorTree>(
   let memory: TensorTree | undefined
   return frozen =>
     (arrays, { batch, key, step, learningRate }) => {
-      let sums = memory ?? (treeMap((p: Tensor) => np.zeros(p.shape, p.dtype), arrays.params) as TensorTree)
+      let sums = memory ?? noSums(arrays.params)
       const all: StepMetrics[] = []
       const rows = inParts(batch, parts)
       for (let i = 0; i < parts; i++) {

@@ -56,25 +56,17 @@ export function trainStepFunction<B extends TensorTree>(
   const update = updateFunction(optimizer, clipNorm, device)
   return function trainStep(arrays, { batch, key, step, learningRate }) {
     const stepKey = random.foldIn(key, step)
-    const { value, metrics, gradients } = gradientsOf(
-      (p: TensorTree) => loss(p, batch, device ? device.key(stepKey) : stepKey, step),
-      arrays.params,
-      device,
+    const deviceKey = device ? device.key(stepKey) : stepKey
+    const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => loss(p, batch, deviceKey, step), {
+      hasAux: true,
+    })(arrays.params)
+    return update(
+      device ? device.gradients(gradients) : gradients,
+      arrays,
+      { ...metrics, loss: device ? device.loss(value) : value },
+      { step, learningRate },
     )
-    return update(gradients, arrays, { ...metrics, loss: value }, { step, learningRate })
   }
-}
-
-/** A loss with its metrics and gradients, to be traced. */
-export function gradientsOf(
-  loss: (params: TensorTree) => ReturnType<Loss<TensorTree>>,
-  params: TensorTree,
-  device?: DevicePart,
-): { value: Tensor; metrics: StepMetrics; gradients: TensorTree } {
-  const [[value, metrics], gradients] = valueAndGrad(loss, { hasAux: true })(params)
-  return device
-    ? { value: device.loss(value), metrics, gradients: device.gradients(gradients) }
-    : { value, metrics, gradients }
 }
 
 /** The end of a step as a function to be traced: clips the gradients and makes the optimizer's update. */

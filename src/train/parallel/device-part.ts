@@ -1,14 +1,16 @@
 /** What one device of a mesh does in a step: the collectives in which devices exchange what they computed. */
-import { flatten, unflatten } from '../../base/pytree.js'
+import { flatten, treeMap, unflatten } from '../../base/pytree.js'
 import type { Tree } from '../../base/pytree.js'
 import * as lax from '../../engine/api/lax.js'
 import * as np from '../../engine/api/np.js'
 import * as random from '../../engine/api/random.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
-import type { NamedSharding } from '../../engine/program/sharding.js'
+import { NamedSharding, P } from '../../engine/program/sharding.js'
+import type { PartitionSpec } from '../../engine/program/sharding.js'
 import type { AddUp } from '../optimizers/clipping.js'
 import { batchAxes } from './rules.js'
+import type { MeshAxisName } from './rules.js'
 
 /** What a device does in a step that several devices make together, each on its own rows and its parts of arrays. */
 export interface DevicePart {
@@ -27,8 +29,9 @@ export interface DevicePart {
  * devices that have a copy of it: those along the axes of the batch that do not divide it.
  */
 export function devicePart(params: Tree<NamedSharding>): DevicePart {
+  const specs = flatten<NamedSharding>(params).leaves.map(layout => layout.spec)
   /** Whether each array is a stack of experts, of which this device has some. All others are copies. */
-  const hasExperts = flatten<NamedSharding>(params).leaves.map(layout => layout.spec.axes.includes('expert'))
+  const hasExperts = specs.map(spec => spec.axes.includes('expert'))
   return {
     // Each device draws numbers of its own for its rows.
     key: key => random.foldIn(key, lax.axisIndex(batchAxes)),
@@ -37,7 +40,7 @@ export function devicePart(params: Tree<NamedSharding>): DevicePart {
       const { leaves, def } = flatten<Tensor>(ofShare)
       return unflatten(
         def,
-        leaves.map((g, i) => lax.psum(g, hasExperts[i] ? 'data' : batchAxes)),
+        leaves.map((g, i) => lax.psum(g, axesOfCopies(specs[i]))),
       ) as TensorTree
     },
     total(numbers) {
@@ -47,3 +50,16 @@ export function devicePart(params: Tree<NamedSharding>): DevicePart {
     },
   }
 }
+
+/** The axes of the batch along which devices have copies of an array. */
+const axesOfCopies = (spec: PartitionSpec): MeshAxisName[] => batchAxes.filter(axis => !spec.axes.includes(axis))
+
+/**
+ * The layouts of the gradients of each device's share of the loss, which are not yet summed: an array for parameters
+ * [...] is [devices, ...], and each device that has a copy of the parameters has its own row.
+ */
+export const shareLayouts = (params: Tree<NamedSharding>): Tree<NamedSharding> =>
+  treeMap<NamedSharding, NamedSharding>(
+    ({ mesh, spec }) => new NamedSharding(mesh, P(axesOfCopies(spec), ...spec.dims)),
+    params,
+  )

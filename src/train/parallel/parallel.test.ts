@@ -69,7 +69,11 @@ const dividedByXla: [variant: VariantName, mesh: string][] = [
   ['Adam', 'data=2,expert=2,tensor=2'],
   ['Adafactor, no capacity', 'data=2,expert=2'],
   ...(all
-    ? (['data=2', 'expert=4', 'tensor=2', 'data=2,expert=2'].map(mesh => ['Adam', mesh]) as ['Adam', string][])
+    ? ([
+        ...['data=2', 'expert=4', 'tensor=2', 'data=2,expert=2'].map(mesh => ['Adam', mesh]),
+        ['two parts, embeddings that are not tied, and an average', 'data=2,expert=2'],
+        ['adapters', 'data=2,expert=2'],
+      ] as [VariantName, string][])
     : []),
 ]
 describe.skipIf(!xlaPlugin)('a training on several devices', () => {
