@@ -15,7 +15,9 @@ export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.outp
   // Schemas with messages of their own keep them. Zod's default messages are replaced by `fieldError`.
   const parsed = schema.safeParse(body, { error: () => '' })
   if (parsed.success) return parsed.data
-  throw fieldError(parsed.error.issues[0], schema, body)
+  // A field that is spelled wrongly is unknown, and missing: the first says more.
+  const { issues } = parsed.error
+  throw fieldError(issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0], schema, body)
 }
 
 function fieldError(issue: z.core.$ZodIssue, schema: z.ZodType, body: unknown): ApiError {

@@ -21,12 +21,23 @@ export function addJsonBody(app: FastifyInstance): void {
     const answered = (error: Error | null, value?: unknown): void => {
       const problem = error === null ? nestingProblem(value) : undefined
       if (error === null) done(problem === undefined ? null : badRequest(`the body ${problem}`), value)
-      else done((error as { code?: string }).code === 'FST_ERR_CTP_EMPTY_JSON_BODY' ? error : notJson(error))
+      else done((error as { code?: string }).code === 'FST_ERR_CTP_EMPTY_JSON_BODY' ? error : notJson(text))
     }
     void parse(request, text, answered)
   })
 }
 
-/** V8's message ends with the text and "is not valid JSON", which is said already. */
-const notJson = ({ message }: Error): Error =>
-  badRequest(`the body is not valid JSON: ${message.replace(/,[^,]*is not valid JSON$/s, '')}`)
+/**
+ * The error of a body that the parser refuses. Its own message does not say where the fault is, V8's does; that one ends
+ * with the text and "is not valid JSON", which is said already.
+ */
+function notJson(text: string): Error {
+  try {
+    JSON.parse(text)
+  } catch (error) {
+    return badRequest(
+      `the body is not valid JSON: ${(error as Error).message.replace(/,[^,]*is not valid JSON$/s, '')}`,
+    )
+  }
+  return badRequest('the body is not valid JSON here: it has the key "__proto__", or "constructor" with "prototype"')
+}
