@@ -44,7 +44,11 @@ function areValid(b: BlockWriter, indices: Lowered, greatest: Lowered): Lowered 
 /** The axes of the result (of a gather) or the updates (of a scatter) that come from the operand's kept axes. */
 const windowAxes = (indices: Lowered, numKept: number): number[] => range(numKept, indices.aval.shape.length - 1)
 
-const gather = ({ block: b, outs: [out] }: LoweringContext, [x, given]: readonly Lowered[], params: GatherParams) => {
+export const gather = (
+  { block: b, outs: [out] }: LoweringContext,
+  [x, given]: readonly Lowered[],
+  params: GatherParams,
+) => {
   const { axes, batchDims, mode } = params
   // Nothing can be read along an axis of length 0.
   if (axes.some(axis => x.aval.shape[axis] === 0) || out.shape.includes(0)) return [b.constant(0, out)]
