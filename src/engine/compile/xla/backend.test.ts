@@ -30,6 +30,13 @@ describe.skipIf(!xlaPlugin)('XlaBackend', () => {
     expect(await backend.describe()).toMatch(/^XLA \(.*\.so, PJRT 0\.\d+\), 4 x cpu$/)
   })
 
+  it('takes hundreds of calls at once', async () => {
+    const compile = () => backend.client.compile('no program', { deviceIds: [0] }).catch((error: Error) => error.name)
+    const failures = await Promise.all(Array.from({ length: 300 }, compile))
+    expect(new Set(failures)).toEqual(new Set(['SwitchyardError']))
+    await expect(backend.client.compile('no program', { deviceIds: [0] })).rejects.toThrow(/^XLA: /)
+  })
+
   it('refuses inputs of another type, of which XLA compares only the bytes', async () => {
     const executable = await backend.compile(double)
     const integers = backend.put(hostFrom('int32', [2, 3], [1, 2, 3, 4, 5, 6]))

@@ -144,6 +144,8 @@ export class PjrtLibrary {
     const call = this.functionOf(name)
     const inUse = { args, memory, kept }
     this.inUse.add(inUse)
+    if (this.inThreads < MOST_IN_THREADS) this.inThreads++
+    else await new Promise<void>(resolve => this.turns.push(resolve))
     try {
       const error = await new Promise<Pointer | null>((resolve, reject) =>
         call.async(memory, (failure, result) => (failure ? reject(failure) : resolve(result))),
@@ -151,9 +153,16 @@ export class PjrtLibrary {
       if (error !== null) throw this.errorOf(error)
     } finally {
       this.inUse.delete(inUse)
+      const next = this.turns.shift()
+      if (next) next()
+      else this.inThreads--
     }
     return this.reader(memory, functions[name])
   }
+
+  /** How many calls run in other threads, and how those that wait for their turn begin. */
+  private inThreads = 0
+  private readonly turns: (() => void)[] = []
 
   /**
    * Waits for an event, without blocking JavaScript, and frees it. Throws a PjrtError if what it stands for failed.
@@ -263,6 +272,9 @@ export class PjrtLibrary {
     return new PjrtError(`XLA: ${message.trim()} (${name})`, name)
   }
 }
+
+/** So many calls run or wait in other threads at once. koffi refuses more than 256, and gives each a stack. */
+const MOST_IN_THREADS = 64
 
 /** What happens before a plugin is loaded. */
 export interface LoadOptions {
