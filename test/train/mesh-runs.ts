@@ -81,6 +81,10 @@ export const variants = {
     train: { accumulate: 2, averageDecay: 0.9, updateNorm: true, validateEvery: 5, validateAnswers: 0 },
     model: { tiedLogits: false },
   },
+  'remat and scanned layers': {
+    train: { remat: true, scanLayers: true, steps: 10 },
+    model: { numEncoderLayers: 4, encoderSparseLayers: [1, 3] },
+  },
   adapters: {
     train: { lora: { rank: 2, alpha: 4, targets: ['query', '**/expert/**/kernel'] }, freeze: ['decoder/**'] },
   },

@@ -28,6 +28,7 @@ describe('a training on several processes', () => {
     ['Adafactor, no capacity', 'data=2,expert=2'],
     ['two parts, embeddings that are not tied, and an average', 'data=2,expert=2'],
     ['adapters', 'data=2,expert=2'],
+    ['remat and scanned layers', 'data=2,expert=2'],
   ])('%s, %s: makes the losses and parameters of one device, and resumes exactly', (variant, mesh) =>
     check(variant, mesh),
   )
