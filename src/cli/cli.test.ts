@@ -273,6 +273,10 @@ describe('names that are almost right, or of another kind', () => {
     ['train g2p --set train.step=5', 'did you mean train.steps?'],
     ['infer g2p word --max-length 5', "unknown option '--max-length'\n(Did you mean --max-new-tokens?)"],
     ['embed g2p --file words.txt', "unknown option '--file'\n(Did you mean --data?)"],
+    [
+      'train g2p train.steps=20',
+      'Expected 1 argument but got 2.\n(Each setting needs --set before it: --set train.steps=300)',
+    ],
     ['train g2p --set train.steps 5', 'and its value with = between and no space: train.steps=VALUE'],
   ])('%s', async (command, message) => {
     const lines: string[] = []

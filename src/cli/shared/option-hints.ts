@@ -10,9 +10,15 @@ const ours: ReadonlyMap<string, readonly string[]> = new Map([
   ['--max-tokens', ['--max-new-tokens', '--max-length']],
 ])
 
-/** Adds the name of our option to commander's message about an unknown one, if commander found none that is similar. */
+/**
+ * Adds the name of our option to commander's message about an unknown one, if commander found none that is similar; and
+ * to one about too many arguments, which may be settings (`train g2p train.steps=300`), how those are given.
+ */
 export function withOptionHint(message: string, command: Pick<Command, 'options'>): string {
+  const has = (name: string): boolean => command.options.some(({ long }) => long === name)
+  if (message.includes('too many arguments') && has('--set'))
+    return `${message.trimEnd()}\n(Each setting needs --set before it: --set train.steps=300)\n`
   const given = /unknown option '(--[\w-]+)(?:=.*)?'\s*$/.exec(message)?.[1]
-  const meant = ours.get(given ?? '')?.find(name => command.options.some(({ long }) => long === name))
+  const meant = ours.get(given ?? '')?.find(has)
   return meant === undefined ? message : `${message.trimEnd()}\n(Did you mean ${meant}?)\n`
 }
