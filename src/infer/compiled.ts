@@ -7,7 +7,7 @@ import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileEncoder } from './compiled-encoder.js'
 import type { CompiledEncoder, Notices } from './compiled-encoder.js'
 import { copyRows, decodeStep, emptyMemory, writeRows } from './decode.js'
-import type { Decoded, DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import type { Decoded, DistanceBiases, LayerMemory } from './decode.js'
 import { decodeTypes, writeTypes } from './example-types.js'
 import type { StepInputs } from './step-inputs.js'
 
@@ -25,7 +25,8 @@ export interface CompiledDecoding {
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
   /** The biases of all distances. The only function besides `prepare` that reads parameters of positions. */
   distances(params: ModelParams): DistanceBiases
-  empty(sizes: MemorySizes): DecoderMemory
+  /** A memory of zeros: see `emptyMemory`. */
+  empty(rows: number, length: number): LayerMemory
   readonly encoder: Pick<CompiledEncoder, 'run'>
   /** Writes rows of the memory, which is donated: see `writeRows`. */
   write(memory: LayerMemory, parts: LayerMemory, sources: Tensor, rows: Tensor): LayerMemory
@@ -93,10 +94,10 @@ export function compileDecoding(
     }
   })
   const empty = jit(
-    function empty_memory(rows: number, inputLength: number, length: number) {
-      return emptyMemory({ rows, inputLength, length }, config)
+    function empty_memory(rows: number, length: number) {
+      return emptyMemory(rows, length, config)
     },
-    { static: [0, 1, 2] },
+    { static: [0, 1] },
   )
   return {
     numExperts: config.numExperts,
@@ -115,7 +116,7 @@ export function compileDecoding(
         encoder: positionTables(weights, 'encoder', config),
         decoder: positionTables(weights, 'decoder', config),
       }),
-    empty: ({ rows, inputLength, length }) => empty(rows, inputLength, length),
+    empty,
     encoder,
     write: (memory, parts, sources, rows) => write(noWeights, memory, parts, sources, rows),
     copy: jit(

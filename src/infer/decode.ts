@@ -38,8 +38,9 @@ export type LayerMemory = KeysAndValues[]
 export type DecoderMemory = {
   /**
    * Of the encoder's output, for cross attention. `length` is that of the inputs; shorter inputs are hidden at the end.
+   * null: no inputs yet.
    */
-  cross: LayerMemory
+  cross: LayerMemory | null
   /** Of the row's own tokens so far. Positions of later tokens are hidden. */
   self: LayerMemory
 }
@@ -54,15 +55,13 @@ export interface MemorySizes {
 /** The bias of every distance, for each table of a stack's relative positions: [heads, distances] each. */
 export type DistanceBiases = { [S in StackName]: Tensor[] }
 
-/** A memory without contents. */
-export function emptyMemory({ rows, inputLength, length }: MemorySizes, config: ModelConfig): DecoderMemory {
+/** The keys and values of `rows` rows of `length` positions, all zeros. */
+export function emptyMemory(rows: number, length: number, config: ModelConfig): LayerMemory {
   const { numHeads, headDim, numDecoderLayers, dtype } = config
-  const layers = (positions: number): LayerMemory =>
-    Array.from({ length: numDecoderLayers }, () => ({
-      keys: np.zeros([rows, numHeads, positions, headDim], dtype), // [rows, heads, length, headDim]
-      values: np.zeros([rows, numHeads, positions, headDim], dtype), // [rows, heads, length, headDim]
-    }))
-  return { cross: layers(inputLength), self: layers(length) }
+  return Array.from({ length: numDecoderLayers }, () => ({
+    keys: np.zeros([rows, numHeads, length, headDim], dtype), // [rows, heads, length, headDim]
+    values: np.zeros([rows, numHeads, length, headDim], dtype), // [rows, heads, length, headDim]
+  }))
 }
 
 /**

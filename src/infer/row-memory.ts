@@ -65,36 +65,57 @@ export class RowMemory {
   ) {}
 
   static empty(model: DecodingModel, sizes: MemorySizes): RowMemory {
-    return new RowMemory(model, sizes, model.compiled.empty(sizes), new Array<number>(sizes.rows).fill(0))
+    const { rows, length } = sizes
+    const memory = { cross: null, self: model.compiled.empty(rows, length) }
+    return new RowMemory(model, sizes, memory, new Array<number>(rows).fill(0))
   }
 
-  /** A memory of other sizes whose first rows are the rows `sources` of this one. */
+  /** A memory of other sizes whose first rows are the rows `sources` of this one. This one cannot be used any more. */
   resized(sizes: MemorySizes, sources: readonly number[]): RowMemory {
     const { copy } = this.model.compiled
     const of = ints(Array.from({ length: sizes.rows }, (_, i) => sources[i] ?? 0))
-    const memory = {
-      cross: copy(this.memory.cross, of, sizes.inputLength),
-      self: copy(this.memory.self, of, sizes.length),
-    }
+    const staysInPlace = sizes.rows === this.sizes.rows && sources.every((source, i) => source === i)
+    const copied = (memory: LayerMemory, size: 'inputLength' | 'length'): LayerMemory =>
+      staysInPlace && sizes[size] === this.sizes[size] ? memory : copy(memory, of, sizes[size])
+    const { cross, self } = this.memory
+    const memory = { cross: cross && copied(cross, 'inputLength'), self: copied(self, 'length') }
     const inputLengths = Array.from({ length: sizes.rows }, (_, i) =>
       i < sources.length ? this.inputLengths[sources[i]] : 0,
     )
     return new RowMemory(this.model, sizes, memory, inputLengths)
   }
 
-  /** Writes encoded inputs into rows: `row` gets the input of index `input` in the batch that was encoded. */
+  /**
+   * Writes encoded inputs into rows: `row` gets the input of index `input` in the batch that was encoded. The first
+   * inputs become the memory themselves if they are all of its rows.
+   */
   write(
     encoded: LayerMemory,
     rows: readonly { readonly row: number; readonly input: number; readonly inputLength: number }[],
   ): void {
-    this.memory.cross = this.model.compiled.write(
-      this.memory.cross,
-      encoded,
-      ints(rows.map(({ input }) => input)),
-      ints(rows.map(({ row }) => row)),
-    )
+    const { compiled } = this.model
+    if (this.memory.cross === null && this.isFilledBy(encoded, rows)) this.memory.cross = encoded
+    else
+      this.memory.cross = compiled.write(
+        this.cross,
+        encoded,
+        ints(rows.map(({ input }) => input)),
+        ints(rows.map(({ row }) => row)),
+      )
     for (const { row, inputLength } of rows) this.inputLengths[row] = inputLength
     this.crossBias = null
+  }
+
+  /** Whether encoded inputs have the sizes of the memory, and each of its rows gets the input of the same index. */
+  private isFilledBy(encoded: LayerMemory, rows: readonly { readonly row: number; readonly input: number }[]): boolean {
+    const [inputs, , length] = encoded[0].keys.shape
+    const { sizes } = this
+    return (
+      inputs === sizes.rows &&
+      length === sizes.inputLength &&
+      rows.length === sizes.rows &&
+      rows.every(({ row, input }) => row === input)
+    )
   }
 
   /**
@@ -116,10 +137,10 @@ export class RowMemory {
    */
   clear(rows: readonly number[]): void {
     const { empty, write } = this.model.compiled
-    const nothing = empty({ ...this.sizes, rows: 1 })
+    const { inputLength, length } = this.sizes
     const [sources, targets] = [ints(rows.map(() => 0)), ints(rows)]
-    this.memory.cross = write(this.memory.cross, nothing.cross, sources, targets)
-    this.memory.self = write(this.memory.self, nothing.self, sources, targets)
+    this.memory.cross = write(this.cross, empty(1, inputLength), sources, targets)
+    this.memory.self = write(this.memory.self, empty(1, length), sources, targets)
   }
 
   /**
@@ -131,7 +152,7 @@ export class RowMemory {
     this.crossBias ??= this.hidePadding()
     const { best, logits, experts, self } = compiled.advance(
       params,
-      { cross: this.memory.cross, crossBias: this.crossBias },
+      { cross: this.cross, crossBias: this.crossBias },
       stepInputs.make(steps, this.sizes.length),
       this.memory.self,
       ints(tokens),
@@ -156,6 +177,12 @@ export class RowMemory {
       ),
       experts: choices,
     }
+  }
+
+  /** The keys and values of inputs. */
+  private get cross(): LayerMemory {
+    const { rows, inputLength } = this.sizes
+    return (this.memory.cross ??= this.model.compiled.empty(rows, inputLength))
   }
 
   private hidePadding(): Tensor {
