@@ -34,6 +34,30 @@ export function flatten<L>(tree: Tree<L>): { leaves: L[]; def: TreeDef } {
   return { def: visit(tree), leaves }
 }
 
+/** The leaves of a tree that has a known structure, in order; null if its structure is another one. */
+export function leavesAs<L>(def: TreeDef, tree: Tree<L>): L[] | null {
+  const leaves: L[] = []
+  const visit = (d: TreeDef, node: unknown): boolean => {
+    switch (d.kind) {
+      case 'leaf':
+        if (node === null || node === undefined || Array.isArray(node) || isPlainObject(node)) return false
+        leaves.push(node as L)
+        return true
+      case 'empty':
+        return node === d.value
+      case 'list':
+        return Array.isArray(node) && node.length === d.items.length && d.items.every((item, i) => visit(item, node[i]))
+      case 'dict':
+        return (
+          isPlainObject(node) &&
+          Object.keys(node).length === d.keys.length &&
+          d.keys.every((key, i) => Object.hasOwn(node, key) && visit(d.items[i], node[key]))
+        )
+    }
+  }
+  return visit(def, tree) ? leaves : null
+}
+
 /** Puts leaves back into a structure: the inverse of `flatten`. */
 export function unflatten<L>(def: TreeDef, leaves: readonly L[]): Tree<L> {
   let next = 0

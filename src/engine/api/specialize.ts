@@ -1,10 +1,10 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { Lru } from '../../base/lru.js'
-import { flatten, treeKey } from '../../base/pytree.js'
+import { flatten, leavesAs, treeKey } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
 import { Concrete } from '../compile/engine.js'
 import type { FunctionAtSizes, FunctionWithWeights } from '../compile/engine.js'
-import { formatAval } from '../program/aval.js'
+import { formatAval, sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import { Program } from '../program/program.js'
 import { isTracing } from '../program/trace.js'
@@ -129,7 +129,7 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
       () => undefined,
     )
     const sizes = new Lru<string, AtSizes>(MAX_SIZES, size => size.release())
-    return { tree, types, used, values, copied: withWeights.copied, at: withWeights.at, sizes }
+    return { tree, types, used, values, copied: withWeights.copied, at: withWeights.at, sizes, last: null }
   }
 
   const compiledOf = (tree: W): WithWeights => {
@@ -151,13 +151,20 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     return found
   }
 
+  const newCall = (weights: WithWeights, args: readonly TensorTree[]): Call => {
+    const { values, def } = flattenArgs(args)
+    const types = values.map(v => v.aval)
+    const at = atSizes(weights, args, types, typesKey(def, types))
+    weights.last = { def, types, at }
+    return { at, values }
+  }
+
   return Object.assign(
     (weights: W, ...args: A): R => {
       if (isTracing()) return f(weights, ...args)
-      const { values, def } = flattenArgs(args)
-      const types = values.map(v => v.aval)
-      const { run, outputDef } = atSizes(compiledOf(weights), args, types, typesKey(def, types))
-      return rebuild<R>(outputDef, run(values))
+      const compiledWith = compiledOf(weights)
+      const { at, values } = asLast(compiledWith.last, args) ?? newCall(compiledWith, args)
+      return rebuild<R>(at.outputDef, at.run(values))
     },
     {
       prepare: async (weights: W) => {
@@ -206,6 +213,24 @@ interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'> {
   readonly values: readonly Value[]
   /** The function at each size that was called; the key is the types of the arguments. */
   readonly sizes: Lru<string, AtSizes>
+  /** The last call: most calls have the types of the one before, which are compared in less time than a key takes. */
+  last: { readonly def: TreeDef; readonly types: readonly Aval[]; readonly at: AtSizes } | null
+}
+
+/** A call: the compiled function, and the values of its arguments. */
+interface Call {
+  readonly at: AtSizes
+  readonly values: readonly Value[]
+}
+
+/** A call whose arguments have the structure and the types of the last call; null if they have not. */
+function asLast(last: WithWeights['last'], args: readonly TensorTree[]): Call | null {
+  if (last === null) return null
+  const { def, types, at } = last
+  const leaves = leavesAs<unknown>(def, args)
+  return leaves?.every((leaf, i): leaf is Tensor => leaf instanceof Tensor && sameAval(leaf.value.aval, types[i]))
+    ? { at, values: leaves.map(leaf => leaf.value) }
+    : null
 }
 
 /** The function, ready to run at one set of argument shapes. */

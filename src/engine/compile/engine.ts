@@ -84,11 +84,12 @@ export class Concrete extends Value {
    * Donates the buffer to the function `to`: the array cannot be used any more. `buffer` resolves when all reads that
    * have begun are done. `takeBack` makes the array usable again, for a run that failed before it wrote to the buffer.
    */
-  donate(to: string): { buffer: Promise<Buffer>; takeBack: () => void } {
+  donate(to: string): { buffer: Buffer | Promise<Buffer>; takeBack: () => void } {
     const { buffer } = this
+    const now = this.bufferNow(true)
     this.donated(to)
     return {
-      buffer: Promise.all(this.reads ?? []).then(() => buffer),
+      buffer: now ?? Promise.all(this.reads ?? []).then(() => buffer),
       takeBack: () => {
         this.unusable = null
         this.future = buffer
@@ -397,14 +398,14 @@ export class Engine implements Evaluator {
     const donations = inputs.map((x, i) =>
       donated[i] && x instanceof Concrete && x.evaluator === this ? x.donate(name) : null,
     )
-    const buffers = Promise.all(inputs.map((x, i) => kept[i] ?? donations[i]?.buffer ?? this.bufferOf(x)))
+    const buffers = all(inputs.map((x, i) => kept[i] ?? donations[i]?.buffer ?? this.bufferOf(x)))
     const written = new Set<Buffer>()
     const run = Promise.all([executable, buffers, this.last] as const).then(([e, ready]) =>
       e.run(ready, written, origin),
     )
     const results = run.catch(async (error: unknown) => {
       // Donated inputs that the failed run has not written are usable again: a training's state survives a failed step.
-      const ready = await buffers.catch(() => [])
+      const ready = await Promise.resolve(buffers).catch(() => [])
       donations.forEach((donation, i) => {
         if (donation && !written.has(ready[i])) donation.takeBack()
       })
@@ -472,10 +473,10 @@ export class Engine implements Evaluator {
     return types.map((type, i) => new Concrete(type, this, results[i]))
   }
 
-  private bufferOf(x: Value): Promise<Buffer> {
-    if (x instanceof Concrete && x.evaluator === this) return x.buffer
+  private bufferOf(x: Value): Buffer | Promise<Buffer> {
+    if (x instanceof Concrete && x.evaluator === this) return x.bufferNow() ?? x.buffer
     if (x instanceof Concrete) return x.read().then(tensor => this.backend.put(tensor))
-    if (x instanceof Literal) return Promise.resolve(this.backend.put(hostScalar(x.dtype, x.value)))
+    if (x instanceof Literal) return this.backend.put(hostScalar(x.dtype, x.value))
     if (x instanceof Tracer) throw leaked(x)
     throw new Error(`expected a concrete array, got ${formatAval(x.aval)}`)
   }
@@ -497,13 +498,15 @@ function named(error: unknown, origin: string): unknown {
 const isOnMesh = (program: Program, inputs: readonly Value[]): boolean =>
   inputs.some(x => x instanceof Concrete && x.sharding !== null) || meshOf(program) !== null
 
+/** The buffers, or a promise of them if some are promises. */
+const all = (buffers: readonly (Buffer | Promise<Buffer>)[]): readonly Buffer[] | Promise<readonly Buffer[]> =>
+  buffers.some(buffer => buffer instanceof Promise) ? Promise.all(buffers) : (buffers as readonly Buffer[])
+
 /** Throws a SwitchyardError if an array that is donated is also another input. */
 function checkDonatedOnce(inputs: readonly Value[], donated: readonly boolean[], name: string): void {
-  if (!donated.includes(true)) return
-  const uses = new Map<Value, number>()
-  for (const x of inputs) uses.set(x, (uses.get(x) ?? 0) + 1)
+  if (!donated.includes(true) || new Set(inputs).size === inputs.length) return
   inputs.forEach((x, i) => {
-    if (donated[i] && uses.get(x)! > 1)
+    if (donated[i] && (inputs.indexOf(x) !== i || inputs.includes(x, i + 1)))
       throw new SwitchyardError(
         `${name} was given the same ${formatAval(x.aval)} twice, once to be donated: pass a copy, or do not donate it`,
       )

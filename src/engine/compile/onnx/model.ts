@@ -17,11 +17,11 @@ import type { GraphInfo } from './proto.js'
 export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' || dtype === 'float16' ? 'uint16' : dtype)
 
 /** The tensor in the type in which it enters or leaves a model, on the same memory. */
-export const atBoundary = (tensor: HostTensor): HostTensor => ({
-  dtype: boundaryType(tensor.dtype),
-  shape: tensor.shape,
-  data: tensor.data,
-})
+export const atBoundary = (tensor: HostTensor): HostTensor => {
+  const { dtype, shape, data } = tensor
+  const type = boundaryType(dtype)
+  return type === dtype ? tensor : { dtype: type, shape, data }
+}
 
 /**
  * A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. The graph is right for other sizes too, even

@@ -60,12 +60,23 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
           wrapped.set(data, (tensor = new ort.Tensor(dtype as 'float32', data as Float32Array, shape)))
         return tensor
       }
-      const wrap = (prefix: string, tensors: readonly HostTensor[]): { [name: string]: Tensor } =>
-        Object.fromEntries(tensors.map((t, i) => [`${prefix}${i}`, tensorOf(t)]))
+      const namesOf = (infos: GraphInfo['inputs']): readonly string[] => infos.map(({ name }) => name)
+      const [inputNames, outputNames] = [namesOf(graph.inputs), namesOf(graph.outputs)]
+      const wrap = (
+        names: readonly string[],
+        tensors: readonly HostTensor[],
+        into: { [name: string]: Tensor | null } = {},
+      ): { [name: string]: Tensor | null } => {
+        tensors.forEach((tensor, i) => (into[names[i]] = tensorOf(tensor)))
+        return into
+      }
       return {
         run: async (inputs, outputs) => {
           try {
-            await session.run(wrap('x', inputs), { [STOP]: null, ...wrap('y', outputs) })
+            await session.run(
+              wrap(inputNames, inputs) as { [name: string]: Tensor },
+              wrap(outputNames, outputs, { [STOP]: null }),
+            )
           } catch (error) {
             if (!(error instanceof Error && error.message.startsWith('Non tensor type'))) throw error
           }
