@@ -9,7 +9,7 @@ import { stackLayers } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import type { LayerMemory } from './decode.js'
 import { encodePart, stagesOf } from './encode.js'
-import type { PartInputs, PartOutput, PartState } from './encode.js'
+import type { PartInputs, PartOutput, PartState, Positions } from './encode.js'
 import { encodeTypes, finishTypes, layerTypes, startTypes } from './example-types.js'
 
 /** Stages of the encoder, from number `first` up to, but not including, `end`. */
@@ -18,7 +18,7 @@ export interface StageRange {
   readonly end: number
 }
 
-/** What stages give. `memory` is empty if the last stage is not among them. */
+/** What stages give: `memory` if the last stage is among them, and `state` if it is not. The other one is empty. */
 export type StagesOutput = PartOutput & { memory: LayerMemory }
 
 /** Who hears that a function is compiled for each size. */
@@ -46,8 +46,8 @@ export const compileEncoder = (params: ModelParams, options: ForwardOptions, not
 function together(options: ForwardOptions, notices: Notices): CompiledEncoder {
   const { config } = options
   const encode = specialize(
-    function encode_part(params: ModelParams, part: PartInputs, state: PartState, range: Tensor, finished: Tensor) {
-      return encodePart(params, part, state, range, finished, options)
+    function encode_part(params: ModelParams, part: PartInputs, state: PartState, range: Tensor, positions: Positions) {
+      return encodePart(params, part, state, range, positions, options)
     },
     encodeTypes(config),
     notices,
@@ -56,13 +56,14 @@ function together(options: ForwardOptions, notices: Notices): CompiledEncoder {
   const sparseStages = stackLayers(config, 'encoder').flatMap(({ sparse }, i) => (sparse ? i + 1 : []))
   return {
     run: (params, part, state, { first, end }) => {
-      const length = end > last ? part.ids.shape[1] : 0
-      const positions = Array.from({ length }, (_, i) => i)
-      const output = encode(params, part, state, ints([first, end]), ints(positions))
+      const finishes = end > last
+      const all = ints(Array.from({ length: part.ids.shape[1] }, (_, i) => i))
+      const [kept, finished] = finishes ? [ints([]), all] : [all, ints([])]
+      const output = encode(params, part, state, ints([first, end]), { kept, finished })
       return {
         state: output.state,
         experts: output.experts.filter((_, i) => first <= sparseStages[i] && sparseStages[i] < end),
-        memory: length > 0 ? output.memory : [],
+        memory: finishes ? output.memory : [],
       }
     },
     prepare: async function* (params) {

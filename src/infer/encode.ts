@@ -106,18 +106,25 @@ export function stagesOf(
   }
 }
 
+/** The positions of a part for which stages give results: indices, of which there may be none. */
+export type Positions = {
+  /** For which the part's state is given, for the next stages. */
+  kept: Tensor // [kept], int32
+  /** For which the last stage runs. Runs of other stages make no memory. */
+  finished: Tensor // [finished], int32
+}
+
 /**
  * Runs the stages from number `range[0]` up to, but not including, `range[1]` on a part; `range` [2] is int32. They
- * start from `given`, unless stage 0 is among them. The experts of layers that do not run are zeros. The last stage
- * runs for the positions `finished` [finished] of the part, int32, which may be none: other runs make no memory. (One
- * program of all stages has one copy of the weights, for whole inputs and for parts.)
+ * start from `given`, unless stage 0 is among them. The experts of layers that do not run are zeros. (One program of
+ * all stages has one copy of the weights, for whole inputs and for parts.)
  */
 export function encodePart(
   params: ModelParams,
   part: PartInputs,
   given: PartState,
   range: Tensor,
-  finished: Tensor,
+  { kept, finished }: Positions,
   options: ForwardOptions,
 ): PartOutput & { memory: LayerMemory } {
   const { start, layers, finish } = stagesOf(params, part, options)
@@ -138,7 +145,16 @@ export function encodePart(
     state = output.state
     experts.push(...output.experts)
   })
-  return { state, experts, memory: finish(np.take(state.x, finished, 1)) }
+  const { x, self } = state
+  const at = (y: Tensor): Tensor => np.take(y, kept, 2) // [inputs, heads, kept, headDim]
+  return {
+    state: {
+      x: np.take(x, kept, 1), // [inputs, kept, dModel]
+      self: { queries: at(self.queries), keys: at(self.keys), values: at(self.values) },
+    },
+    experts,
+    memory: finish(np.take(x, finished, 1)),
+  }
 }
 
 /** A function that returns what `f` does, with zeros in place of all numbers. */

@@ -10,7 +10,8 @@ interface Sizes {
   part: number
   before: number
   after: number
-  /** The positions of the part for which the encoder's last stage runs. */
+  /** The positions of the part for which the encoder gives its state, and for which its last stage runs. */
+  kept: number
   finished: number
   rows: number
   /** How many rows are written at once, and how many rows' logits are read. */
@@ -24,12 +25,24 @@ interface Sizes {
  * dimension depends on. They are different primes that grow by different factors, so that no two sizes can be confused.
  */
 const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
-  { inputs: 3, part: 13, before: 17, after: 19, finished: 23, rows: 5, written: 2, inputLength: 7, length: 11 },
+  {
+    inputs: 3,
+    part: 13,
+    before: 17,
+    after: 19,
+    kept: 29,
+    finished: 23,
+    rows: 5,
+    written: 2,
+    inputLength: 7,
+    length: 11,
+  },
   {
     inputs: 101,
     part: 503,
     before: 601,
     after: 701,
+    kept: 907,
     finished: 809,
     rows: 211,
     written: 53,
@@ -41,6 +54,7 @@ const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
     part: 2503,
     before: 4507,
     after: 5003,
+    kept: 7001,
     finished: 6007,
     rows: 2003,
     written: 1301,
@@ -107,7 +121,12 @@ export const finishTypes = (config: ModelConfig): ExampleTypes =>
 
 /** The types of `encodePart`'s arguments after the parameters. */
 export const encodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(sizes => [partInputTypes(config, sizes), stateTypes(config, sizes), int32(2), int32(sizes.finished)])
+  atAll(sizes => [
+    partInputTypes(config, sizes),
+    stateTypes(config, sizes),
+    int32(2),
+    { kept: int32(sizes.kept), finished: int32(sizes.finished) },
+  ])
 
 /** The types of `writeRows`' arguments. */
 export const writeTypes = (config: ModelConfig): ExampleTypes =>
