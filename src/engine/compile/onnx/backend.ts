@@ -153,8 +153,10 @@ export class OnnxBackend implements Backend {
     const { graph: withEmbedded, kept, embedded, copied, weightBytes } = embedWeights(general, sources)
     const signed = await this.signed(withEmbedded)
     const graph = castWeights(expandIntegerProducts(expandRaggedDots(withEmbedded, signed), signed))
+    // What donates its state is a step of a loop, such as the decoder's: short, and often run with the same sizes.
+    const planMemory = weightBytes > 0 && donated.includes(true)
     const session = await whileUnchanged(
-      this.sessions.create(graph, isSmall ? { keepMemory: false, oneThread: true } : { keepMemory: true }),
+      this.sessions.create(graph, isSmall ? { keepMemory: false, oneThread: true } : { keepMemory: true, planMemory }),
       storedAmong(sources, embedded),
     )
     const weights = await Promise.all(

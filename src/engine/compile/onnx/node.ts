@@ -22,7 +22,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`
     },
-    create: async (graph, { keepMemory, longSpins = false, oneThread = false }) => {
+    create: async (graph, { keepMemory, longSpins = false, planMemory = false, oneThread = false }) => {
       const ort = await loadRuntime()
       const hasWeights = graph.weights !== undefined && graph.weights.size > 0
       const { model, inMemory, files } = placeWeights(graph)
@@ -32,9 +32,8 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         interOpNumThreads: 1,
         logSeverityLevel: 3,
         enableCpuMemArena: keepMemory,
-        // The plan of all intermediate values in one piece of memory: it is allocated in the second run, in addition to
-        // the pieces of the first, and steps are no faster.
-        enableMemPattern: false,
+        // A training step is no faster with it.
+        enableMemPattern: planMemory,
         // The optimizers of the higher levels look for patterns that our graphs have only around embedded weights. For
         // a training step they take a quarter of the session's creation and make it no faster.
         graphOptimizationLevel: hasWeights ? 'all' : 'basic',

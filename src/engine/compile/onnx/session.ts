@@ -22,6 +22,12 @@ export interface SessionOptions {
    * other; bad for short runs of several sessions, which take the processors from each other. Default: false.
    */
   longSpins?: boolean
+  /**
+   * Whether the places of intermediate values are planned once for each set of input shapes, so that a run asks for
+   * their memory once: good for short runs of many small operations. A plan's memory comes in addition to that of its
+   * first run. Default: false.
+   */
+  planMemory?: boolean
   /** Whether the thread that runs the session is its only one: for many small sessions. Default: false. */
   oneThread?: boolean
 }
