@@ -46,7 +46,14 @@ export { setBackend } from './engine/api/engine.js'
 export { joinProcesses, openBackend } from './engine/api/open-backend.js'
 export type { BackendName } from './engine/api/open-backend.js'
 export type { XlaOptions } from './engine/compile/xla/options.js'
-export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'
+export type {
+  Backend,
+  Buffer,
+  Compilation,
+  CompiledWithWeights,
+  Executable,
+  FewRows,
+} from './engine/compile/backend.js'
 export type { Communicator, Group, Reduction } from './engine/compile/processes/communicator.js'
 export type {
   ArrayShard,
