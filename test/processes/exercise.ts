@@ -36,9 +36,15 @@ export async function exercise(c: Communicator): Promise<number[][]> {
       keep(await c.exchange(bytes, group))
     }
   const bytes = Uint8Array.from(values(rank, 100))
-  keep(await c.sendReceive(bytes, (rank + 1) % 4, (rank + 3) % 4))
-  keep(await c.sendReceive(bytes, rank === 0 ? 3 : null, rank === 3 ? 0 : null))
-  keep(await c.sendReceive(bytes, rank, rank))
+  const [received] = await Promise.all([c.receive(100, (rank + 3) % 4), c.send(bytes, (rank + 1) % 4)])
+  keep(received)
+  if (rank === 0) await c.send(bytes.subarray(1), 3)
+  if (rank === 3) keep(await c.receive(99, 0))
+  const other = await c.duplicate()
+  // One process calls for two operations of different communicators in the other order.
+  const calls = [() => c.reduce(bytes, 'max', groups[0]), () => other.reduce(bytes, 'sum', groups[0])]
+  const sums = await Promise.all((rank === 0 ? calls.toReversed() : calls).map(call => call()))
+  for (const sum of rank === 0 ? sums.toReversed() : sums) keep(sum)
   keep(await c.broadcast(bytes, 2))
   return results
 }

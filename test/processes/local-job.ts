@@ -43,6 +43,8 @@ export function localCommunicators(size: number): Communicator[] {
     mail.set(key, found)
     return found
   }
+  const duplicates: Communicator[][] = []
+  const duplicated = new Map<number, number>()
   return Array.from({ length: size }, (_, rank): Communicator => {
     const reduce: Communicator['reduce'] = async (data, how, group) => {
       const [first, ...rest] = await meet(rank, group, data)
@@ -72,17 +74,22 @@ export function localCommunicators(size: number): Communicator[] {
         const own = group.indexOf(rank)
         return concatenated((await meet(rank, group, bytes)).map(b => b.subarray(own * length, (own + 1) * length)))
       },
-      sendReceive: async (bytes, to, from) => {
-        if (to !== null) {
-          const sent = letter(rank, to, 'sent')
-          sent.bytes = bytes.slice()
-          sent.tell?.(sent.bytes)
-        }
-        if (from === null) return null
+      send: async (bytes, to) => {
+        const sent = letter(rank, to, 'sent')
+        sent.bytes = bytes.slice()
+        sent.tell?.(sent.bytes)
+      },
+      receive: async (_, from) => {
         const received = letter(from, rank, 'received')
         return received.bytes ?? new Promise(tell => (received.tell = tell))
       },
       broadcast: async (bytes, root) => (await meet(rank, everyone({ size }), bytes))[root],
+      duplicate: async () => {
+        const turn = duplicated.get(rank) ?? 0
+        duplicated.set(rank, turn + 1)
+        duplicates[turn] ??= localCommunicators(size)
+        return duplicates[turn][rank]
+      },
       abort: code => {
         throw new Error(`the job was aborted with code ${code}`)
       },
@@ -92,18 +99,19 @@ export function localCommunicators(size: number): Communicator[] {
 }
 
 /** The backends of a job's processes. */
-export const localBackends = (size: number, inner: (rank: number) => Backend): ProcessesBackend[] =>
-  localCommunicators(size).map(c => new ProcessesBackend(inner(c.rank), c))
+export const localBackends = (size: number, inner: (rank: number) => Backend): Promise<ProcessesBackend[]> =>
+  Promise.all(localCommunicators(size).map(c => ProcessesBackend.create(inner(c.rank), c)))
 
 /** All processes of a job as one backend of as many devices, so that tests of backends can use it. */
-export function jobAsBackend(size: number, inner: (rank: number) => Backend): Backend {
-  const ranks = localBackends(size, inner)
+export async function jobAsBackend(size: number, inner: (rank: number) => Backend): Promise<Backend> {
+  const ranks = await localBackends(size, inner)
   const [first] = ranks
   const partsOf = (buffer: Buffer): readonly Buffer[] => (buffer as JobBuffer).parts
   const all = (parts: readonly Buffer[]): JobBuffer => new JobBuffer(parts)
   return {
     name: first.name,
     numDevices: size,
+    partitions: false,
     describe: () => first.describe(),
     put: (tensor, sharding) => all(ranks.map(r => r.put(tensor, sharding))),
     compile: async (program, donated, partition) => {

@@ -10,7 +10,7 @@ import { exercise } from './exercise.js'
 
 const communicator = await joinJob()
 const operations = await exercise(communicator)
-setBackend(new ProcessesBackend(onnxBackend(), communicator))
+setBackend(await ProcessesBackend.create(onnxBackend(), communicator))
 const programs = await meshResults(new Mesh({ data: 2, expert: 2 }))
 writeFileSync(join(process.argv[2], `${communicator.rank}.json`), JSON.stringify({ operations, programs }))
 await communicator.leave()

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { localBackends, jobAsBackend } from '../../../../test/processes/local-job.js'
 import { allocate, dtypes, isFloat } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
@@ -18,6 +18,7 @@ import type { MeshAxis, PartitionSpec } from '../../program/sharding.js'
 import { bind, traceClosed } from '../../program/trace.js'
 import type { Value } from '../../program/value.js'
 import { onOneDevice } from '../../transform/expand-shard-map.js'
+import type { Backend } from '../backend.js'
 import { Engine } from '../engine.js'
 import { interpret } from '../reference/interpret.js'
 import { referenceBackend } from '../reference/backend.js'
@@ -75,7 +76,10 @@ const collectives: { [name: string]: (x: Value, axis: MeshAxis, dim: number) => 
 }
 
 describe('a program on a mesh of processes', () => {
-  const job = jobAsBackend(4, () => referenceBackend)
+  let job: Backend
+  beforeAll(async () => {
+    job = await jobAsBackend(4, () => referenceBackend)
+  })
   const run = async (program: Program, input: HostTensor, spec: PartitionSpec): Promise<HostTensor> => {
     const executable = await job.compile(program, [], { mesh, inputs: [spec], outputs: [null] })
     const [output] = await executable.run([job.put(input, new NamedSharding(mesh, spec))])
@@ -121,7 +125,7 @@ describe('a program on a mesh of processes', () => {
   })
 
   it('writes an update into the memory of the state that is donated to it', async () => {
-    const onnx = jobAsBackend(4, () => onnxBackend())
+    const onnx = await jobAsBackend(4, () => onnxBackend())
     const program = makeProgram(
       shardMap(
         (state: Tensor, x: Tensor) => {
@@ -172,7 +176,7 @@ describe('a program on a mesh of processes', () => {
 
 describe('an array that is divided over processes', () => {
   it('is gathered for a reader, between the same runs on each process', async () => {
-    const engines = localBackends(4, () => referenceBackend).map(backend => new Engine(backend))
+    const engines = (await localBackends(4, () => referenceBackend)).map(backend => new Engine(backend))
     const sharding = new NamedSharding(mesh, P('data', 'expert'))
     const host = hostFrom(
       'float32',

@@ -38,13 +38,20 @@ export class ProcessesBackend implements Backend {
   readonly putStored?: (tensor: StoredTensor) => Buffer
   private readonly places = new Map<string, Place>()
 
-  constructor(
+  private constructor(
     /** Computes on this process. */
     readonly inner: Backend,
     readonly processes: Communicator,
+    /** Connects the processes for runs. */
+    private readonly runs: Communicator,
   ) {
     this.name = inner.name
     if (inner.putStored) this.putStored = tensor => inner.putStored!(tensor)
+  }
+
+  /** The backend of this process. All processes of the job call this. `inner`: computes on this process. */
+  static async create(inner: Backend, processes: Communicator): Promise<ProcessesBackend> {
+    return new ProcessesBackend(inner, processes, await processes.duplicate())
   }
 
   get numDevices(): number {
@@ -117,7 +124,7 @@ export class ProcessesBackend implements Backend {
   private placeOn(mesh: Mesh): Place {
     const key = String(mesh)
     let place = this.places.get(key)
-    if (!place) this.places.set(key, (place = new Place(mesh, this.processes)))
+    if (!place) this.places.set(key, (place = new Place(mesh, this.runs)))
     return place
   }
 

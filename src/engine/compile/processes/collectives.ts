@@ -58,8 +58,11 @@ export async function runCollective(eqn: Equation, x: HostTensor, place: Place):
     const own = group.indexOf(communicator.rank)
     const to = permutation.find(([from]) => from === own)?.[1]
     const from = permutation.find(pair => pair[1] === own)?.[0]
-    const rankOf = (position: number | undefined): number | null => (position === undefined ? null : group[position])
-    const received = await communicator.sendReceive(bytesOf(x), rankOf(to), rankOf(from))
+    const bytes = bytesOf(x)
+    const [received] = await Promise.all([
+      from === undefined ? null : communicator.receive(bytes.length, group[from]),
+      to === undefined ? null : communicator.send(bytes, group[to]),
+    ])
     return received
       ? tensorFromBytes(x.dtype, x.shape, received)
       : { dtype: x.dtype, shape: x.shape, data: allocate(x.dtype, sizeOf(x.shape)) }

@@ -28,13 +28,14 @@ export interface Communicator {
   gather(bytes: Uint8Array, group: Group): Promise<Uint8Array>
   /** Splits the bytes into equal parts, sends part i to process i of the group; the parts received in order. */
   exchange(bytes: Uint8Array, group: Group): Promise<Uint8Array>
-  /**
-   * Sends bytes to a process, and receives as many from another; null: sends or receives none. The processes that take
-   * part need not be a group.
-   */
-  sendReceive(bytes: Uint8Array, to: number | null, from: number | null): Promise<Uint8Array | null>
+  /** Sends bytes to a process, which receives them. */
+  send(bytes: Uint8Array, to: number): Promise<void>
+  /** The next bytes, as many as these, that a process sends to this one. */
+  receive(length: number, from: number): Promise<Uint8Array>
   /** The bytes of process `root`, on all processes of the job. They know how many these are. */
   broadcast(bytes: Uint8Array, root: number): Promise<Uint8Array>
+  /** Connects the same processes for other purposes: operations of both may be called in any order. All call this. */
+  duplicate(): Promise<Communicator>
   /** Ends all processes of the job at once. */
   abort(code: number): never
   /** Leaves the job, once all processes call it. Nothing can be sent afterwards. */

@@ -9,5 +9,5 @@ import { joinJob } from './mpi/join-job.js'
 export async function joinProcesses(inner?: Backend): Promise<ProcessesBackend> {
   const communicator = await joinJob()
   const threads = Math.max(1, Math.floor(availableParallelism() / communicator.localSize))
-  return new ProcessesBackend(inner ?? new OnnxBackend(nodeSessions(threads)), communicator)
+  return ProcessesBackend.create(inner ?? new OnnxBackend(nodeSessions(threads)), communicator)
 }

@@ -34,13 +34,15 @@ const PEER_BYTES = 256
 export class MpiCommunicator implements Communicator {
   readonly library: string
   private readonly handles = new Map<string, Promise<Handle>>()
-  private peers: readonly Peer[] = []
   private isLeaving = false
 
   private constructor(
     private readonly mpi: MpiLibrary,
     readonly rank: number,
     readonly size: number,
+    /** MPI's communicator of all processes. */
+    private readonly all: Handle,
+    private peers: readonly Peer[] = [],
   ) {
     this.library = mpi.version
   }
@@ -48,7 +50,8 @@ export class MpiCommunicator implements Communicator {
   /** Joins the job that this process was started in. */
   static async join(mpi: MpiLibrary): Promise<MpiCommunicator> {
     mpi.initialize()
-    const communicator = new MpiCommunicator(mpi, mpi.read('Comm_rank', COMM_WORLD), mpi.read('Comm_size', COMM_WORLD))
+    const [rank, size] = [mpi.read('Comm_rank', COMM_WORLD), mpi.read('Comm_size', COMM_WORLD)]
+    const communicator = new MpiCommunicator(mpi, rank, size, COMM_WORLD)
     communicator.peers = await communicator.meet()
     return communicator
   }
@@ -103,13 +106,15 @@ export class MpiCommunicator implements Communicator {
     return result
   }
 
-  async sendReceive(bytes: Uint8Array, to: number | null, from: number | null): Promise<Uint8Array | null> {
-    const result = from === null ? null : new Uint8Array(bytes.length)
+  async send(bytes: Uint8Array, to: number): Promise<void> {
     const { count, type } = unitsOf(bytes.length)
-    await Promise.all([
-      result && this.operation(null, [result], comm => ['Irecv', result, count, type, from, 0, comm]),
-      to !== null && this.operation(null, [bytes], comm => ['Isend', bytes, count, type, to, 0, comm]),
-    ])
+    await this.operation(null, [bytes], comm => ['Isend', bytes, count, type, to, 0, comm])
+  }
+
+  async receive(length: number, from: number): Promise<Uint8Array> {
+    const result = new Uint8Array(length)
+    const { count, type } = unitsOf(length)
+    await this.operation(null, [result], comm => ['Irecv', result, count, type, from, 0, comm])
     return result
   }
 
@@ -118,6 +123,11 @@ export class MpiCommunicator implements Communicator {
     const { count, type } = unitsOf(bytes.length)
     await this.operation(null, [result], comm => ['Ibcast', result, count, type, root, comm])
     return result
+  }
+
+  async duplicate(): Promise<MpiCommunicator> {
+    const all = this.mpi.read('Comm_dup', this.all)
+    return new MpiCommunicator(this.mpi, this.rank, this.size, all, this.peers)
   }
 
   abort(code: number): never {
@@ -151,7 +161,10 @@ export class MpiCommunicator implements Communicator {
     memory: readonly ArrayBufferView[],
     call: (comm: Handle) => [Parameters<MpiLibrary['call']>[0], ...(number | ArrayBufferView | null)[]],
   ): Promise<void> {
-    const comm = group === null || group.length === this.size ? COMM_WORLD : await this.handleOf(group)
+    const comm =
+      group === null || (group.length === this.size && group.every((r, i) => r === i))
+        ? this.all
+        : await this.handleOf(group)
     const request = new Int32Array(1)
     const [name, ...args] = call(comm)
     this.mpi.call(name, ...args, request)
@@ -188,9 +201,9 @@ export class MpiCommunicator implements Communicator {
   }
 
   private async makeHandle(group: Group): Promise<Handle> {
-    const world = this.mpi.read('Comm_group', COMM_WORLD)
+    const world = this.mpi.read('Comm_group', this.all)
     const members = this.mpi.read('Group_incl', world, group.length, Int32Array.from(group))
-    return this.mpi.read('Comm_create_group', COMM_WORLD, members, 0)
+    return this.mpi.read('Comm_create_group', this.all, members, 0)
   }
 
   /** Tells all processes where this one runs, and learns where they do. */

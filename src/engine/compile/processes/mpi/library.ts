@@ -31,6 +31,7 @@ const signatures = {
   Comm_rank: 'ip',
   Comm_size: 'ip',
   Comm_set_errhandler: 'ii',
+  Comm_dup: 'ip',
   Comm_group: 'ip',
   Group_incl: 'iipp',
   Comm_create_group: 'iiip',
