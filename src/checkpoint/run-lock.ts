@@ -34,6 +34,9 @@ interface Lock extends z.infer<typeof ownerSchema> {
 /** How long a process waits for another to give up a lock made at the same moment. */
 const patienceMs = 10_000
 
+/** What holds a run's folder for its user. */
+export type HeldLock = Pick<RunLock, 'folder' | 'release'>
+
 /** An exclusive lock on a run's folder, held until `release` or until the process ends. */
 export class RunLock {
   private readonly onExit = (): void => rmSync(this.path, { force: true })

@@ -9,6 +9,16 @@ export interface SplitTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly parts: readonly TensorPart[]
+  /** Parts that other processes have. */
+  readonly remote?: readonly RemotePart[]
+}
+
+/** A part that is fetched while the tensor is written. */
+export interface RemotePart {
+  readonly start: readonly number[]
+  readonly shape: readonly number[]
+  /** Called once for each part, in their order. */
+  fetch(): Promise<HostTensor>
 }
 
 export interface TensorPart {
@@ -22,22 +32,55 @@ export type WholeOrSplit = HostTensor | SplitTensor
 
 export const isSplit = (tensor: WholeOrSplit): tensor is SplitTensor => 'parts' in tensor
 
-/** The tensors that a whole or split one consists of. */
+/** The tensors in memory that a whole or split one consists of. */
 export const partsOf = (tensor: WholeOrSplit): readonly HostTensor[] =>
   isSplit(tensor) ? tensor.parts.map(p => p.tensor) : [tensor]
 
-/** A source of tensors that are in memory. Split ones are put together row by row, never as a whole. */
+/**
+ * A source of tensors. Split ones are put together row by row, never as a whole. Of parts that are fetched, one is in
+ * memory at a time if the tensor is split along its first axis alone.
+ */
 export function splitSource(tensors: Iterable<readonly [string, WholeOrSplit]>): TensorSource {
   const all = [...tensors]
-  function* entries(): Generator<TensorEntry> {
+  async function* entries(): AsyncGenerator<TensorEntry> {
     for (const [name, tensor] of all) {
       if (!isSplit(tensor)) yield [name, tensor]
       // A vector's rows are single numbers.
-      else if (tensor.shape.length < 2) yield [name, together(tensor)]
-      else for (let i = 0; i < tensor.shape[0]; i++) yield [name, together(rowOf(tensor, i)), i]
+      else if (tensor.shape.length < 2) yield [name, together(await fetched(tensor))]
+      else
+        for await (const group of byFirstAxis(tensor)) {
+          const [first] = group.parts[0].start
+          for (let i = first; i < first + group.parts[0].tensor.shape[0]; i++)
+            yield [name, together(rowOf(group, i)), i]
+        }
     }
   }
   return { infos: all.map(([name, { dtype, shape }]) => ({ name, dtype, shape })), entries: entries() }
+}
+
+/** The tensor with all of its parts in memory. */
+async function fetched({ remote = [], parts, ...type }: SplitTensor): Promise<SplitTensor> {
+  const all = [...parts]
+  for (const { start, fetch } of remote) all.push({ start, tensor: await fetch() })
+  return { ...type, parts: all }
+}
+
+/** The parts of a tensor in groups that have the same rows, in order. */
+async function* byFirstAxis(tensor: SplitTensor): AsyncGenerator<SplitTensor> {
+  const { remote = [], parts, ...type } = tensor
+  const isInOrder = remote.every(
+    r => r.start.slice(1).every(s => s === 0) && sizeOf(r.shape.slice(1)) === sizeOf(type.shape.slice(1)),
+  )
+  if (isInOrder && remote.length > 0) {
+    // Every part is a group of its own.
+    const ordered = [...parts, ...remote].sort((a, b) => a.start[0] - b.start[0])
+    for (const part of ordered)
+      yield { ...type, parts: ['fetch' in part ? { start: part.start, tensor: await part.fetch() } : part] }
+    return
+  }
+  const whole = await fetched(tensor)
+  const starts = [...new Set(whole.parts.map(p => p.start[0]))].sort((a, b) => a - b)
+  for (const start of starts) yield { ...type, parts: whole.parts.filter(p => p.start[0] === start) }
 }
 
 /** Row `index` of a split tensor: the rows of those parts that have it. */

@@ -8,6 +8,7 @@ import { batchOf } from './batch.js'
 import { expectedOf, readTree } from './checkpointing.js'
 import { findNaN, saveBatch } from './divergence.js'
 import type { Divergence } from './divergence.js'
+import { currentJob } from './job/job.js'
 import type { Pace } from './pace.js'
 import type { RunArrays } from './model-parts.js'
 import { layoutsByPath } from './parallel/arrays.js'
@@ -67,11 +68,14 @@ export async function explainDivergence(
   divergence: Divergence,
   { parts, folder, savedStep, firstBatches, remains, pace, onNotice }: ExplainOptions,
 ): Promise<SwitchyardError> {
-  const path = await saveBatch(folder, divergence)
+  const job = currentJob()
+  const path = job.isFirst ? await saveBatch(folder, divergence) : folder
   const { step, loss, gradientNorm } = divergence
   const what = Number.isFinite(loss) ? `the gradient's norm is ${gradientNorm}` : `the loss is ${loss}`
   const steps = step - 1 - (savedStep ?? 0)
-  const isQuick = (steps === 0 || pace.secondsFor(steps) < MAX_SECONDS) && parts.flopsPerStep() < MAX_FLOPS
+  // How long it takes differs between processes, which would have to agree.
+  const isQuick =
+    job.several === null && (steps === 0 || pace.secondsFor(steps) < MAX_SECONDS) && parts.flopsPerStep() < MAX_FLOPS
   let cause = `train --resume ${folder} --debug-nans names the equation`
   if (isQuick) {
     onNotice?.(`${what} at step ${step}: making the steps from ${savedStep ?? 0} again, to find the equation`)

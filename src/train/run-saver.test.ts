@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import * as np from '../engine/api/np.js'
 import { hostView } from '../engine/api/tensor.js'
 import { openCheckpoint } from './checkpointing.js'
+import { Job } from './job/job.js'
 import { MetricsLog } from './metrics-log.js'
 import { RunSaver } from './run-saver.js'
 import type { RunSaverOptions } from './run-saver.js'
@@ -64,7 +65,7 @@ async function makeSaver(options: Partial<RunSaverOptions> = {}): Promise<{ save
   await log.open(options.resumedStep ?? 0)
   const notices: string[] = []
   const train = { keep: 9, keepEvery: null, asyncSave: true, checkpointEvery: 2 }
-  return { saver: new RunSaver(folder, log, { train, onNotice: text => notices.push(text), ...options }), notices }
+  return { saver: new RunSaver(folder, log, { train, job: new Job(null), onNotice: text => notices.push(text), ...options }), notices }
 }
 
 const saved = async (): Promise<string[]> => (await fs.readdir(folder)).sort()

@@ -3,15 +3,19 @@ import { abandonAfter } from '../checkpoint/run-folder.js'
 import { saveTensors } from './checkpointing.js'
 import type { RunFacts } from './checkpointing.js'
 import type { TrainConfig } from './config.js'
+import type { Job } from './job/job.js'
+import { sendParts } from './job/saved-parts.js'
 import type { MetricsLog } from './metrics-log.js'
 import { removeRunStart } from './run-start.js'
-import { Snapshot, viewsOf } from './snapshot.js'
+import { requireFinite, Snapshot, viewsOf } from './snapshot.js'
 import type { HostTensors } from './snapshot.js'
 import type { TrainArrays } from './step.js'
 import type { SavedCheckpoint } from './values.js'
 
 export interface RunSaverOptions {
   readonly train: Pick<TrainConfig, 'keep' | 'keepEvery' | 'asyncSave' | 'checkpointEvery'>
+  /** The processes that make the run. All of them save at the same steps. */
+  readonly job: Job
   /** The step of the checkpoint that the run resumes from. */
   readonly resumedStep?: number
   /** Receives a message for a person: saving is slower than the interval between two checkpoints. */
@@ -55,7 +59,9 @@ export class RunSaver {
     await this.settle()
     this.noticeWait(performance.now() - began)
     this.check()
-    if (!this.options.train.asyncSave || this.resumedStep !== undefined) return this.saveNow(facts, arrays)
+    const { job, train } = this.options
+    // Several processes send their parts, which is a part of their common work.
+    if (!train.asyncSave || job.several !== null || this.resumedStep !== undefined) return this.saveNow(facts, arrays)
     const params = await this.copies.params.take(arrays.params)
     const optimizer = await this.copies.optimizer.take(arrays.optimizer)
     // The position of the data changes with the next batch.
@@ -103,7 +109,22 @@ export class RunSaver {
 
   private async saveNow(facts: RunFacts, arrays: TrainArrays): Promise<void> {
     const [params, optimizer] = [await viewsOf(arrays.params), await viewsOf(arrays.optimizer)]
+    if (!this.options.job.isFirst) return this.send(facts.step, arrays, { params, optimizer })
     await this.write(facts, { params, optimizer })
+  }
+
+  /** On a process that does not write files: sends its parts to the one that does. */
+  private async send(
+    step: number,
+    arrays: TrainArrays,
+    views: { params: HostTensors; optimizer: HostTensors },
+  ): Promise<void> {
+    requireFinite(views.params, step)
+    requireFinite(views.optimizer, step)
+    await sendParts(arrays.params)
+    await sendParts(arrays.optimizer)
+    this.savedStep = step
+    this.resumedStep = undefined
   }
 
   private async write(facts: RunFacts, tensors: { params: HostTensors; optimizer: HostTensors }): Promise<void> {

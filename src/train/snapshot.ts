@@ -9,6 +9,7 @@ import { shardsOf } from '../engine/api/mesh.js'
 import { hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import { remoteParts } from './job/saved-parts.js'
 
 /** Host tensors by path. Those of arrays on a mesh of devices are in the parts that the devices hold. */
 export type HostTensors = ReadonlyMap<string, WholeOrSplit>
@@ -24,7 +25,8 @@ async function viewOf(array: Tensor): Promise<WholeOrSplit> {
   if (!shards) return hostView(array)
   const { dtype, shape } = array
   const parts = await Promise.all(shards.map(async s => ({ start: s.start, tensor: await s.read() })))
-  return { dtype, shape, parts }
+  const sharding = await array.sharding()
+  return { dtype, shape, parts, ...(sharding && { remote: remoteParts(array, sharding) }) }
 }
 
 /** A copy of arrays on the host. Its memory is allocated once and used again by each `take`. */

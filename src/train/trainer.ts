@@ -3,6 +3,7 @@ import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { RunLock } from '../checkpoint/run-lock.js'
+import type { HeldLock } from '../checkpoint/run-lock.js'
 import { saveTask } from '../data/save-task.js'
 import { readCodec } from '../data/task.js'
 import type { SavedCodec, Task } from '../data/task.js'
@@ -23,6 +24,7 @@ import { Reporter } from './reporter.js'
 import type { Progress } from './reporter.js'
 import { explainDivergence, readArrays, replay } from './replay.js'
 import { RunSaver } from './run-saver.js'
+import { currentJob } from './job/job.js'
 import { enterRunFolder } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
@@ -41,7 +43,7 @@ export interface TrainerRunOptions {
   /** When it is aborted, the trainer finishes the current step, saves a checkpoint and returns. */
   signal?: AbortSignal
   /** The lock of the run's folder, if the caller holds it. Otherwise the trainer holds the lock while it runs. */
-  lock?: RunLock
+  lock?: HeldLock
   /** Receives messages for a person, such as: saving is slower than training. */
   onNotice?: (message: string) => void
 }
@@ -128,7 +130,7 @@ export class Trainer {
 
   /**
    * The current parameters, or with `train.averageDecay` their average: those to evaluate and to infer with. The next
-   * call of `run` donates them: do not use them afterwards.
+   * call of `run` donates them: do not use them afterwards. Several processes gather them: all of them ask for them.
    */
   get params(): ModelParams {
     return this.parts.usedParameters(this.arrays)
@@ -151,25 +153,28 @@ export class Trainer {
    * resume, the first new checkpoint takes the place of those that the previous attempt made after the resumed step.
    */
   async run(folder: string, options: TrainerRunOptions = {}): Promise<RunEnd> {
-    const lock = options.lock ?? (await RunLock.acquire(folder))
+    const lock = options.lock ?? (currentJob().isFirst ? await RunLock.acquire(folder) : undefined)
     try {
       return await this.runLocked(folder, options)
     } finally {
       await this.parts.batches.stop()
-      if (options.lock === undefined) await lock.release()
+      if (options.lock === undefined) await lock?.release()
     }
   }
 
   private async runLocked(folder: string, options: TrainerRunOptions): Promise<RunEnd> {
     const { train } = this.config
+    const job = currentJob()
     const log = new MetricsLog(folder)
-    await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
-    if (this.savedStep === undefined) await enterRunFolder(folder, { config: this.config })
-    await log.open(this.step)
+    if (job.isFirst) {
+      await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
+      if (this.savedStep === undefined) await enterRunFolder(folder, { config: this.config })
+      await log.open(this.step)
+    }
     const { onNotice, onProgress } = options
-    const { onStep, onCheckpoint } = this.values
-    const saver = new RunSaver(folder, log, { train, resumedStep: this.savedStep, onNotice, onCheckpoint })
-    const reporter = new Reporter([log, new EventLog(folder, this.step)], {
+    const { onStep, onCheckpoint } = job.isFirst ? this.values : {}
+    const saver = new RunSaver(folder, log, { train, job, resumedStep: this.savedStep, onNotice, onCheckpoint })
+    const reporter = new Reporter(job.isFirst ? [log, new EventLog(folder, this.step)] : [], {
       train,
       flopsPerStep: this.parts.flopsPerStep,
       onProgress: progress => {
@@ -211,7 +216,8 @@ export class Trainer {
       pending = undefined
     }
     const { validations } = this
-    while (this.step < steps && !signal?.aborted && !validations.isExhausted(this.step)) {
+    const job = currentJob()
+    while (this.step < steps && !validations.isExhausted(this.step) && !(await job.any(signal?.aborted ?? false))) {
       saver.check()
       const { arrays, sent } = await sendStep(this.parts, this.arrays, this.step, reporter.records(this.step + 1))
       this.arrays = arrays
@@ -236,16 +242,20 @@ export class Trainer {
 
   /** Validates the model, and says whether it is the best so far. */
   private async validate(reporter: Reporter): Promise<boolean> {
-    const { parts, arrays, step } = this
+    const job = currentJob()
+    const { parts, arrays, step, validations } = this
     const model = {
       get params() {
         return parts.usedParameters(arrays)
       },
       evaluate: parts.evaluate?.(arrays),
     }
-    const { validation, isBest } = await reporter.pace.validate(() => this.validations.validate(model, step))
+    const own = await reporter.pace.validate(() => validations.validate(model, step))
+    // All processes compute this, perhaps on different processors, and have to go on alike.
+    const { validation, isBest, best } = await job.fromFirst(async () => ({ ...own, best: validations.best }))
+    validations.best = best
     await reporter.recordValidation(validation)
-    await this.values.onValidation?.(validation)
+    if (job.isFirst) await this.values.onValidation?.(validation)
     return isBest
   }
 
@@ -276,12 +286,13 @@ export class Trainer {
 
   /**
    * The parameters of the run's best checkpoint, if it has validated its model and the best is not the current one;
-   * else the current parameters.
+   * else the current parameters. Several processes all call this, and the first of them gets the best.
    */
   async bestParams(folder: string): Promise<ModelParams> {
     const { best } = this.validations
-    if (best === undefined || best.step === this.step) return this.params
-    return (await readParams(join(folder, `step-${best.step}`), this.params)) as ModelParams
+    const { params } = this
+    if (best === undefined || best.step === this.step || !currentJob().isFirst) return params
+    return (await readParams(join(folder, `step-${best.step}`), params)) as ModelParams
   }
 
   /**
