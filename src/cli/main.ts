@@ -14,12 +14,14 @@ import { distillCommand } from './distill/distill.js'
 import { embedCommand } from './embed/embed.js'
 import { evalCommand } from './eval/eval.js'
 import { Exit } from './shared/exit.js'
+import { beforeError, endJob } from './shared/job.js'
 import { withBackendOption } from './shared/backend.js'
 import { refuseRepeated } from './shared/repeated-options.js'
 import { showWork } from './shared/show-work.js'
 import { expertsCommand } from './experts/experts.js'
 import { explainCommand } from './inspect/explain.js'
 import { finetuneCommand } from './finetune/finetune.js'
+import { launchCommand } from './launch/launch.js'
 import { inferCommand } from './infer/infer.js'
 import { initCommand } from './convert/init.js'
 import { inspectCommand } from './inspect/inspect.js'
@@ -73,6 +75,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     expertsCommand(),
     configCommand(),
     benchCommand(),
+    launchCommand(),
     doctorCommand(),
   ]) {
     program.addCommand(withBackendOption(command).copyInheritedSettings(program))
@@ -85,10 +88,17 @@ export async function main(argv: readonly string[]): Promise<number> {
   for (const command of withSubcommands) refuseRepeated(command)
   for (const command of [program, ...withSubcommands])
     command.exitOverride().configureOutput({ outputError: (text, write) => write(withOptionHint(text, command)) })
+  const code = await exitCode(program, argv)
+  await endJob(code)
+  return code
+}
+
+async function exitCode(program: Command, argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
+    if (!(error instanceof Exit)) await beforeError()
     return exitCodeOf(
       error,
       program.commands.find(command => command.name() === argv[0]),

@@ -16,7 +16,7 @@ const backend = await joinProcesses()
 setBackend(backend)
 const config = meshedRun(mesh, { steps: Number(steps), validateEvery: 5 })
 const found = await latestCheckpoint(folder)
-const checkpoint = found && (await openCheckpoint(folder, { withOptimizer: true }))
+const checkpoint = found === undefined ? undefined : await openCheckpoint(folder, { withOptimizer: true })
 const trainer = await (checkpoint ? Trainer.resume(config, checkpoint, { task }) : Trainer.begin(config, { task }))
 await checkpoint?.close()
 const losses: number[] = []

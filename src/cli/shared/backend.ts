@@ -1,7 +1,9 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
+import type { Backend } from '../../engine/compile/backend.js'
 import type { XlaOptions } from '../../engine/compile/xla/options.js'
+import { enterJob } from './job.js'
 import { watchCompiling } from './compiling.js'
 
 /** The backends of the command line, the default first. */
@@ -25,7 +27,8 @@ export function withBackendOption(command: Command): Command {
       const name = action.opts<{ backend?: Name }>().backend ?? backendOfEnvironment()
       // Served models compute in processes of their own, which inherit the environment.
       if (command.name() === 'serve') process.env.SWITCHYARD_BACKEND = name
-      else await useBackend(name)
+      else if (!(await enterJob(command.name(), name === 'xla' ? openXla : undefined))) await useBackend(name)
+      else used = name
     })
 }
 
@@ -43,6 +46,8 @@ let used: Name = names[0]
 
 /** What a command that goes on with this one's work needs, to compute with the same backend: ` --backend xla`. */
 export const sameBackend = (): string => (used === backendOfEnvironment() ? '' : ` --backend ${used}`)
+
+const openXla = async (): Promise<Backend> => (await import('../../engine/api/open-backend.js')).openBackend('xla')
 
 async function useBackend(name: Name): Promise<void> {
   if (name === used) return

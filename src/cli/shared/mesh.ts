@@ -9,7 +9,7 @@ export const withMeshOption = (command: Command): Command =>
   command
     .option(
       '--mesh <axes>',
-      'train on several devices (with --backend xla), such as data=2,expert=2: the batch is divided over data and expert, experts over expert, heads and hidden layers over tensor',
+      'train on several devices (with --backend xla, or as several processes with launch), such as data=2,expert=2: the batch is divided over data and expert, experts over expert, heads and hidden layers over tensor',
     )
     .hook('preAction', (_, action) => {
       const { mesh, set } = action.opts<{ mesh?: string; set: readonly string[] }>()
@@ -21,14 +21,19 @@ export const withMeshOption = (command: Command): Command =>
  * ConfigError if the backend has one device only.
  */
 export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>): Promise<void> {
-  if (mesh === null) return
-  const devices = mesh.data * mesh.expert * mesh.tensor
   const { defaultEngine } = await import('../../engine/api/engine.js')
-  const { name, numDevices = 1 } = defaultEngine().backend
+  const { name, numDevices = 1, processes } = defaultEngine().backend
+  const devices = mesh === null ? 1 : mesh.data * mesh.expert * mesh.tensor
+  if (processes && devices !== processes.size)
+    throw new ConfigError(
+      `this job has ${processes.size} processes, and train.mesh is ${mesh === null ? 'not set' : formatMesh(mesh)}: ` +
+        `make its sizes multiply to ${processes.size}, as in --mesh data=${processes.size}`,
+    )
+  if (mesh === null) return
   if (devices <= numDevices) return
   if (name !== 'xla')
     throw new ConfigError(
-      `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla, or train on one device with --mesh data=1`,
+      `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla, start as many processes (switchyard launch), or train on one device with --mesh data=1`,
     )
   await computeWithXla({ cpuDevices: devices })
 }

@@ -4,7 +4,7 @@ import { FileError } from '../../base/errors.js'
 import { countOf, formatCount } from '../../base/format.js'
 import { nextFreeFolder } from '../../checkpoint/atomic.js'
 import { listCheckpoints } from '../../checkpoint/run-folder.js'
-import { RunLock } from '../../checkpoint/run-lock.js'
+import type { HeldLock } from '../../checkpoint/run-lock.js'
 import { suggestedInputs } from '../../data/suggested-inputs.js'
 import { taskNotes } from '../../data/task-notes.js'
 import { countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
@@ -20,6 +20,7 @@ import { sameBackend } from './backend.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { customModel, reportHeldOut } from './held-out.js'
+import { lockRun, thisJob } from './job.js'
 import { invocation } from './invocation.js'
 import { showProgress } from './progress.js'
 import { countExamples } from './report.js'
@@ -29,7 +30,7 @@ import { shellWord } from './shell-word.js'
 export interface Run {
   readonly trainer: Trainer
   readonly folder: string
-  readonly lock: RunLock
+  readonly lock: HeldLock
   /** The values of the run that are not built in. */
   readonly values?: TrainerValues
   /** What is printed after the figures on held-out examples. */
@@ -52,9 +53,10 @@ export async function enterFolder(
   origin: RunOrigin,
   values?: TrainerValues,
 ): Promise<Run> {
-  const folder = await nextFreeFolder(wanted)
-  const lock = await RunLock.acquire(folder)
-  await writeOrigin(folder, origin)
+  const job = thisJob()
+  const folder = await job.fromFirst(() => nextFreeFolder(wanted))
+  const lock = await lockRun(folder)
+  if (job.isFirst) await writeOrigin(folder, origin)
   console.log(
     basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
   )
@@ -112,7 +114,8 @@ export async function runToEnd(run: Run): Promise<void> {
  * Removes the folder of a run that failed before its first checkpoint, unless it holds files that Switchyard did not
  * write.
  */
-async function removeUnused(folder: string, lock: RunLock): Promise<void> {
+async function removeUnused(folder: string, lock: HeldLock): Promise<void> {
+  if (!thisJob().isFirst) return
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
   // The batch of a run that diverged, and the settings to make its steps again, are still wanted.
   if (checkpoints?.length !== 0 || (await divergedSteps(folder)).length > 0) return
@@ -142,6 +145,8 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
 async function conclude({ trainer, folder, values, report }: Run): Promise<void> {
   const { config, task } = trainer
   const params = await trainer.bestParams(folder)
+  // The others wait until the first process has evaluated the model.
+  if (!thisJob().isFirst) return
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const evaluated = await reportHeldOut(params, config, task, customModel(values))

@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
 import type { Checkpoint } from '../../checkpoint/native.js'
 import { latestCheckpoint, runsFolder } from '../../checkpoint/run-folder.js'
-import { RunLock } from '../../checkpoint/run-lock.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { parseRunConfig } from '../../config/validate.js'
 import { readCodec } from '../../data/task.js'
@@ -17,6 +16,7 @@ import { readRunStart } from '../../train/run-start.js'
 import type { RunStart } from '../../train/run-start.js'
 import { Trainer } from '../../train/trainer.js'
 import { findFolder } from '../shared/find-folder.js'
+import { lockRun, thisJob } from '../shared/job.js'
 import { invocation } from '../shared/invocation.js'
 import { openDevices } from '../shared/mesh.js'
 import { printSettings } from '../shared/running.js'
@@ -41,7 +41,7 @@ export async function resumeRun(
     return beginAgain(given, start, { set, printConfig, debugNans })
   const folder = dirname(await findCheckpoint(given))
   // Locked before the checkpoint is read: a process that is training here may replace it at any moment.
-  const lock = printConfig ? undefined : await RunLock.acquire(folder)
+  const lock = printConfig ? undefined : await lockRun(folder)
   let run: Run | undefined
   try {
     const checkpoint = await openCheckpoint(given, { withOptimizer: true, onNotice: message => console.error(message) })
@@ -53,7 +53,7 @@ export async function resumeRun(
       await openDevices(config)
       const trainer = await Trainer.resume(config, checkpoint, { ...hooks, ...values })
       if (debugNans) return await printNaN(trainer, folder)
-      await addSettings(folder, set)
+      if (thisJob().isFirst) await addSettings(folder, set)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)
@@ -74,7 +74,7 @@ async function beginAgain(
 ): Promise<Run | undefined> {
   const config = overrideConfig(parseRunConfig(start.config, `the configuration in ${folder}`), set)
   if (printConfig) return printSettings(config)
-  const lock = await RunLock.acquire(folder)
+  const lock = await lockRun(folder)
   try {
     const { trainer, values, report } =
       config.from === null ? await beginFromNothing(config) : await beginFromWeights(config, config.from)

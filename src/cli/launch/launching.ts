@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import { ConfigError, SwitchyardError } from '../../base/errors.js'
+import { findMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
+import { Exit } from '../shared/exit.js'
+import { invocation } from '../shared/invocation.js'
+import { jobCommands, LAUNCHER } from '../shared/job.js'
+import { shellWord } from '../shared/shell-word.js'
+import { ProcessManager } from './process-manager.js'
+
+/** How a process of a job has ended. */
+interface Ended {
+  readonly rank: number
+  readonly pid: number | undefined
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** The file descriptor by which a process talks to the process manager. */
+const MANAGER_FD = 3
+
+/**
+ * Runs a command as several processes, and waits for them. If one fails, the others are ended at once. Ctrl-C is passed
+ * on to all; the second one ends them. Throws an Exit with the code of the job.
+ */
+export async function launch(processes: number, command: readonly string[]): Promise<void> {
+  if (!jobCommands.includes(command[0]))
+    throw new ConfigError(
+      `${command[0]} does not run as several processes: launch runs ${jobCommands.join(', ')}, as in launch --processes ${processes} -- train g2p --mesh data=${processes}`,
+    )
+  if (findMpi() === undefined)
+    throw new SwitchyardError(
+      `launch needs MPICH, and none was found. Install it (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library`,
+    )
+  const manager = new ProcessManager(processes)
+  const children = Array.from({ length: processes }, (_, rank) => start(manager, rank, command))
+  const stop = passOnSignals(children)
+  try {
+    const failure = await outcome(children)
+    if (failure === undefined) return
+    const text = describe(failure, processes, command)
+    if (text !== undefined) console.error(`switchyard: ${text}`)
+    throw new Exit(failure.code ?? 1)
+  } finally {
+    stop()
+  }
+}
+
+/** Starts a process. It is in a group of its own, so that Ctrl-C of a terminal reaches it once, by `passOnSignals`. */
+function start(manager: ProcessManager, rank: number, command: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1], ...command], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    detached: true,
+    env: { ...process.env, ...manager.environmentOf(rank, MANAGER_FD), [LAUNCHER]: String(process.pid) },
+  })
+  manager.serve(child.stdio[MANAGER_FD] as Duplex)
+  return child
+}
+
+/** Waits for all processes, and ends them when one has failed: the first that did. Those that Ctrl-C has ended did not. */
+async function outcome(children: readonly ChildProcess[]): Promise<Ended | undefined> {
+  let failure: Ended | undefined
+  let interrupted: Ended | undefined
+  await Promise.all(
+    children.map(
+      (child, rank) =>
+        new Promise<void>(resolve => {
+          const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+            const ended = { rank, pid: child.pid, code, signal }
+            if (code === 130) interrupted ??= ended
+            else if (code !== 0 && failure === undefined) {
+              failure = ended
+              for (const other of children) other.kill('SIGKILL')
+            }
+            resolve()
+          }
+          child.once('exit', end)
+          child.once('error', () => end(1, null))
+        }),
+    ),
+  )
+  return failure ?? interrupted
+}
+
+/** Passes Ctrl-C and SIGTERM on to the processes, which save and end. The second signal ends them. */
+function passOnSignals(children: readonly ChildProcess[]): () => void {
+  let isFirst = true
+  const handle = (signal: NodeJS.Signals): void => {
+    for (const child of children) child.kill(isFirst ? signal : 'SIGKILL')
+    isFirst = false
+  }
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const name of signals) process.on(name, handle)
+  return () => {
+    for (const name of signals) process.off(name, handle)
+  }
+}
+
+/** What is said about a failure; undefined if the process has said it. */
+function describe(
+  { rank, pid, code, signal }: Ended,
+  processes: number,
+  command: readonly string[],
+): string | undefined {
+  if (code === 130 || code === 2) return undefined
+  const who = `process ${rank} of ${processes} (pid ${pid})`
+  if (signal === null) return `${who} has failed, so the others were ended: its message is above`
+  return (
+    `${who} was ended by ${signal}${signal === 'SIGKILL' ? ', perhaps because memory did not suffice' : ''}, so the others were ended, too. ` +
+    `To go on from the last checkpoint:\n\n    ${invocation()} launch --processes ${processes} -- ${resumed(command)}`
+  )
+}
+
+/** The command that continues the run of another. */
+function resumed(command: readonly string[]): string {
+  if (command[0] === 'resume' || command.includes('--resume')) return command.map(word => shellWord(word)).join(' ')
+  const backend = command.indexOf('--backend')
+  return ['resume', ...(backend < 0 ? [] : command.slice(backend, backend + 2))].map(word => shellWord(word)).join(' ')
+}

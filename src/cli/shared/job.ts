@@ -1,0 +1,89 @@
+/** A command that is one of several processes: started by mpiexec, SLURM or `switchyard launch`. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigError } from '../../base/errors.js'
+import { RunLock } from '../../checkpoint/run-lock.js'
+import type { HeldLock } from '../../checkpoint/run-lock.js'
+import type { Backend } from '../../engine/compile/backend.js'
+import type { Communicator } from '../../engine/compile/processes/communicator.js'
+import { jobSize } from '../../engine/compile/processes/mpi/join-job.js'
+import { Job } from '../../train/job/job.js'
+
+/** The commands that run as several processes. */
+export const jobCommands: readonly string[] = ['train', 'resume', 'finetune']
+
+/** The variable that holds the process that `launch` runs in. */
+export const LAUNCHER = 'SWITCHYARD_LAUNCHER'
+
+/** How long the other processes wait before they print an error: if the first has the same, it ends them. */
+const PATIENCE_MS = 2000
+
+let processes: Communicator | null = null
+/** Whether each process's output was shown before. */
+let unmute = (): void => undefined
+
+/** The job of this process. */
+export const thisJob = (): Job => new Job(processes)
+
+/**
+ * Joins the job that this process was started in, if any, and makes its backend the default. `inner`: makes what
+ * computes on each process, instead of ONNX Runtime. Throws a ConfigError for a command that is one process.
+ */
+export async function enterJob(command: string, inner?: () => Promise<Backend>): Promise<boolean> {
+  const size = jobSize()
+  if (size === undefined) return false
+  if (!jobCommands.includes(command))
+    throw new ConfigError(
+      `${command} runs as one process, and was started as ${size}: start it without mpiexec or srun (several processes run ${jobCommands.join(', ')})`,
+    )
+  const { setBackend } = await import('../../engine/api/engine.js')
+  const { joinProcesses } = await import('../../engine/api/open-backend.js')
+  const backend = await joinProcesses(await inner?.())
+  setBackend(backend)
+  processes = backend.processes
+  if (processes.rank > 0) mute()
+  endWithLauncher()
+  return true
+}
+
+/** The lock of a run's folder, which the first process of a job holds for all. */
+export const lockRun = async (folder: string): Promise<HeldLock> =>
+  thisJob().isFirst ? RunLock.acquire(folder) : { folder, release: async () => undefined }
+
+/** Called before an error is printed: other processes than the first print only errors that it does not have. */
+export async function beforeError(): Promise<void> {
+  if (processes === null || processes.rank === 0) return
+  await sleep(PATIENCE_MS)
+  unmute()
+  console.error(`switchyard: process ${processes.rank} of ${processes.size}:`)
+}
+
+/** Leaves the job at the end of a command, or ends all of its processes if the command has failed. */
+export async function endJob(code: number): Promise<void> {
+  if (processes === null) return
+  if (code === 0 || code === 130) await processes.leave()
+  // The launcher ends the others, without MPI's own message.
+  else if (process.env[LAUNCHER] !== undefined) process.exit(code)
+  else processes.abort(code)
+}
+
+/** Only the first process prints. */
+function mute(): void {
+  const streams = [process.stdout, process.stderr]
+  const writes = streams.map(stream => stream.write.bind(stream))
+  for (const stream of streams)
+    stream.write = ((_: unknown, encoding: unknown, done: unknown): boolean => {
+      const callback = typeof encoding === 'function' ? encoding : done
+      if (typeof callback === 'function') process.nextTick(callback)
+      return true
+    }) as typeof stream.write
+  unmute = () => streams.forEach((stream, i) => (stream.write = writes[i] as typeof stream.write))
+}
+
+/** Ends this process if the one that launched it has ended, so that none is left behind. */
+function endWithLauncher(): void {
+  const launcher = process.env[LAUNCHER]
+  if (launcher === undefined) return
+  setInterval(() => {
+    if (String(process.ppid) !== launcher) process.exit(1)
+  }, 1000).unref()
+}
