@@ -35,15 +35,16 @@ export async function launch(processes: number, command: readonly string[]): Pro
     )
   const manager = new ProcessManager(processes)
   const children = Array.from({ length: processes }, (_, rank) => start(manager, rank, command))
-  const stop = passOnSignals(children)
+  const signals = passOnSignals(children)
   try {
     const failure = await outcome(children)
     if (failure === undefined) return
+    if (signals.count > 0) throw new Exit(130)
     const text = describe(failure, processes, command)
     if (text !== undefined) console.error(`switchyard: ${text}`)
     throw new Exit(failure.code ?? 1)
   } finally {
-    stop()
+    signals.stop()
   }
 }
 
@@ -84,16 +85,21 @@ async function outcome(children: readonly ChildProcess[]): Promise<Ended | undef
 }
 
 /** Passes Ctrl-C and SIGTERM on to the processes, which save and end. The second signal ends them. */
-function passOnSignals(children: readonly ChildProcess[]): () => void {
-  let isFirst = true
+function passOnSignals(children: readonly ChildProcess[]): { readonly count: number; stop: () => void } {
+  let count = 0
   const handle = (signal: NodeJS.Signals): void => {
-    for (const child of children) child.kill(isFirst ? signal : 'SIGKILL')
-    isFirst = false
+    for (const child of children) child.kill(count === 0 ? signal : 'SIGKILL')
+    count++
   }
   const signals = ['SIGINT', 'SIGTERM'] as const
   for (const name of signals) process.on(name, handle)
-  return () => {
-    for (const name of signals) process.off(name, handle)
+  return {
+    get count() {
+      return count
+    },
+    stop: () => {
+      for (const name of signals) process.off(name, handle)
+    },
   }
 }
 

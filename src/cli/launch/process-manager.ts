@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 
 /** What MPI's processes ask for by `cmd=name key=value ...`, one request or answer a line. */
@@ -12,6 +13,9 @@ export class ProcessManager {
   /** The processes that wait for all others. */
   private readonly waiting: Duplex[] = []
 
+  /** The job's name, after which MPI names the memory that its processes share. No other job has it. */
+  private readonly name = `switchyard_${randomUUID()}`
+
   constructor(private readonly processes: number) {
     // All processes run on this machine: node 0, from there on 1 node of as many processes.
     this.table = new Map([['PMI_process_mapping', `(vector,(0,1,${processes}))`]])
@@ -19,7 +23,13 @@ export class ProcessManager {
 
   /** The environment of a process, whose stream is its file descriptor `fd`. */
   environmentOf(rank: number, fd: number): NodeJS.ProcessEnv {
-    return { PMI_FD: String(fd), PMI_RANK: String(rank), PMI_SIZE: String(this.processes), PMI_SPAWNED: '0' }
+    const size = String(this.processes)
+    return {
+      PMI_FD: String(fd),
+      PMI_RANK: String(rank),
+      PMI_SIZE: size,
+      PMI_SPAWNED: '0',
+    }
   }
 
   /** Answers the requests of a process. */
@@ -46,7 +56,7 @@ export class ProcessManager {
       case 'get_universe_size':
         return reply(`universe_size rc=0 size=${this.processes}`)
       case 'get_my_kvsname':
-        return reply('my_kvsname rc=0 kvsname=job')
+        return reply(`my_kvsname rc=0 kvsname=${this.name}`)
       case 'put':
         this.table.set(request.get('key') ?? '', request.get('value') ?? '')
         return reply('put_result rc=0 msg=success')

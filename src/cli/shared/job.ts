@@ -7,6 +7,7 @@ import type { Backend } from '../../engine/compile/backend.js'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
 import { jobSize } from '../../engine/compile/processes/mpi/join-job.js'
 import { Job } from '../../train/job/job.js'
+import { invocation } from './invocation.js'
 
 /** The commands that run as several processes. */
 export const jobCommands: readonly string[] = ['train', 'resume', 'finetune']
@@ -43,6 +44,14 @@ export async function enterJob(command: string, inner?: () => Promise<Backend>):
   if (processes.rank > 0) mute()
   endWithLauncher()
   return true
+}
+
+/** The command that starts the package as this one was started: by itself, or as several processes. */
+export const jobInvocation = (): string => {
+  if (processes === null) return invocation()
+  return process.env[LAUNCHER] === undefined
+    ? `mpiexec -n ${processes.size} ${invocation()}`
+    : `${invocation()} launch --processes ${processes.size} --`
 }
 
 /** The lock of a run's folder, which the first process of a job holds for all. */

@@ -20,7 +20,7 @@ import { sameBackend } from './backend.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { customModel, reportHeldOut } from './held-out.js'
-import { lockRun, thisJob } from './job.js'
+import { jobInvocation, lockRun, thisJob } from './job.js'
 import { invocation } from './invocation.js'
 import { showProgress } from './progress.js'
 import { countExamples } from './report.js'
@@ -99,7 +99,7 @@ export async function runToEnd(run: Run): Promise<void> {
   }
   if (ended === 'interrupted') {
     console.log(
-      `saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}${sameBackend()}`,
+      `saved step ${trainer.step} in ${folder}; to resume:\n\n    ${jobInvocation()} train --resume ${folder}${sameBackend()}`,
     )
     throw new Exit(130)
   }

@@ -53,6 +53,19 @@ export type FunctionName = keyof typeof signatures
 export type Argument = number | ArrayBufferView | null
 type Call = (...args: Argument[]) => number
 
+/**
+ * Settings of the libraries below MPICH, UCX and libfabric. To notice freed memory, both rewrite the machine code of the
+ * system's memory functions while they are loaded. Node's other threads may run that code at the moment: 1 of 20 starts
+ * crashed, or exchanged wrong data. UCX's handlers of signals would take the place of Node's.
+ */
+const withoutHooks = {
+  UCX_MEM_EVENTS: 'n',
+  UCX_MEM_MMAP_HOOK_MODE: 'none',
+  UCX_HANDLE_ERRORS: 'none',
+  UCX_ERROR_SIGNALS: '',
+  FI_MR_CACHE_MONITOR: 'disabled',
+} as const
+
 /** An MPI library that is loaded into this process. */
 export class MpiLibrary {
   private constructor(
@@ -65,6 +78,7 @@ export class MpiLibrary {
   /** Loads a library. Throws a ConfigError if it is another MPI than MPICH and those that share its interface. */
   static async load(path: string): Promise<MpiLibrary> {
     const koffi = await loadKoffi()
+    for (const [name, value] of Object.entries(withoutHooks)) process.env[name] ??= value
     let functions: { readonly [name in FunctionName]: Call }
     try {
       const library = koffi.load(path)
