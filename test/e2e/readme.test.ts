@@ -10,6 +10,7 @@ import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
 import { newWeights } from '../../src/checkpoint/weights.js'
 import { preset } from '../../src/model/presets.js'
 import { TestHub } from '../hub-server.js'
+import { mpiLibrary } from '../processes/mpi-job.js'
 import { xlaPlugin } from '../xla-plugin.js'
 import { CalledCli } from './called-cli.js'
 import { Cli, tiny } from './cli.js'
@@ -71,6 +72,10 @@ const short = ['train.steps=4', 'train.rows=2', 'train.checkpointEvery=2', 'trai
 
 /** The same command with a tiny model, few steps or few examples, so that it ends soon. */
 function quickly(args: readonly string[]): string[] {
+  if (args[0] === 'launch') {
+    const command = args.indexOf('--') + 1
+    return [...args.slice(0, command), ...quickly(args.slice(command))]
+  }
   if (args[0] === 'train') {
     // A mesh of 4 devices divides 4 rows.
     const rows = args.includes('--mesh') ? ['--set', 'train.rows=4'] : []
@@ -147,7 +152,7 @@ describe('every command of the README and docs', () => {
       return writeFile(join(cli.folder, args[redirect + 1]), stdout)
     }
     const { code, stderr } = await called.run(...quickly(args))
-    if (args.includes('xla') && !xlaPlugin) {
+    if ((args.includes('xla') && !xlaPlugin) || (args[0] === 'launch' && !mpiLibrary)) {
       expect(code).toBe(1)
       return expect(stderr).toContain('pip install')
     }
@@ -197,12 +202,13 @@ describe('every program of the README and docs', () => {
     ).toEqual([])
   })
 
-  // Those of docs/serving.md need the server that the page starts first, and some a plugin for XLA.
+  // Those of docs/serving.md need the server that the page starts first, and some a plugin for XLA or MPICH.
   const run = blocks.filter(
     ({ page, language, text }) =>
       ['ts', 'js'].includes(language) &&
       page !== 'docs/serving.md' &&
-      (xlaPlugin !== undefined || !text.includes("openBackend('xla'")),
+      (xlaPlugin !== undefined || !text.includes("openBackend('xla'")) &&
+      (mpiLibrary !== undefined || !text.includes('joinProcesses')),
   )
   it.each(run)('$page: $text', async ({ text }) => {
     const folder = join(cli.folder, 'programs')

@@ -19,6 +19,7 @@ const found = await latestCheckpoint(folder)
 const checkpoint = found === undefined ? undefined : await openCheckpoint(folder, { withOptimizer: true })
 const trainer = await (checkpoint ? Trainer.resume(config, checkpoint, { task }) : Trainer.begin(config, { task }))
 await checkpoint?.close()
+process.stdout.write(`pid ${process.pid}\n`)
 const losses: number[] = []
 await trainer.run(folder, {
   onProgress: ({ step, record }) => {

@@ -3,6 +3,8 @@ import { dirname } from 'node:path'
 import { formatBytes } from '../../base/format.js'
 import { libraryVersion } from '../../base/version.js'
 import { openBackend } from '../../engine/api/open-backend.js'
+import { findMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
+import { MpiLibrary } from '../../engine/compile/processes/mpi/library.js'
 import { findPlugin, findPlugins, hasDevices, sitePackages } from '../../engine/compile/xla/find-plugin.js'
 import type { FoundPlugin } from '../../engine/compile/xla/find-plugin.js'
 import { pluginInstallation } from '../../engine/compile/xla/install-plugin.js'
@@ -46,6 +48,8 @@ interface Findings {
   readonly plugins: readonly Plugin[]
   /** null: there is no plugin. */
   readonly xla: Tried | null
+  /** What connects several processes; null: there is no MPICH. */
+  readonly mpi: { readonly path: string; readonly version: string } | { readonly failure: string } | null
   /** The command that installs what is missing. */
   readonly install: string | null
 }
@@ -82,6 +86,7 @@ async function examine(): Promise<Findings> {
     koffi,
     plugins,
     xla: chosen ? await attempt(() => tryXla(chosen)) : 'failure' in failed ? failed : null,
+    mpi: await inspectMpi(),
     install: installation(plugins, koffi),
   }
 }
@@ -90,6 +95,16 @@ async function examine(): Promise<Findings> {
 function choosePlugin(): { plugin?: FoundPlugin } | { plugin?: undefined; failure: string } {
   try {
     return { plugin: findPlugin() }
+  } catch (error) {
+    return failed(error)
+  }
+}
+
+/** The MPI library that connects processes. It is loaded, and no job is joined. */
+async function inspectMpi(): Promise<Findings['mpi']> {
+  try {
+    const path = findMpi()
+    return path === undefined ? null : { path, version: (await MpiLibrary.load(path)).version }
   } catch (error) {
     return failed(error)
   }
@@ -144,7 +159,7 @@ function installation(plugins: readonly Plugin[], koffi: string | null): string 
   return commands.length === 0 ? null : commands.join(' && ')
 }
 
-function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla, install }: Findings): string {
+function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla, mpi, install }: Findings): string {
   const rows: [string, string][] = [
     ['switchyard', `${version}; the backend is ${defaultBackend} unless --backend names another`],
     ['node', `${machine.node}, ${machine.system}`],
@@ -166,9 +181,15 @@ function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla,
         : `no PJRT plugin was found: SWITCHYARD_PJRT_PLUGIN names none, and pip has installed none in the ${sitePackages({}).length} folders of packages of this machine's Pythons and of .venv`,
     ],
     ...(xla && 'devices' in xla ? (xla.devices ?? []).flatMap(deviceRow) : []),
+    ['processes', describeMpi(mpi)],
     ...(install ? [['install', install] as [string, string]] : []),
   ]
   return rows.map(([name, text]) => `${name.padEnd(12)}${text}`).join('\n')
+}
+
+const describeMpi = (mpi: Findings['mpi']): string => {
+  if (mpi === null) return `no MPICH was found, which switchyard launch needs: ${mpiInstallation()}`
+  return 'failure' in mpi ? `do not run: ${mpi.failure}` : `${mpi.version}, for switchyard launch: ${mpi.path}`
 }
 
 const deviceRow = ({ kind, usedBytes, limitBytes }: Device): [string, string][] =>

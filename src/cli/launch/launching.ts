@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import { findMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
 import { Exit } from '../shared/exit.js'
@@ -16,6 +17,8 @@ interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
+
+const program = fileURLToPath(new URL('../../../bin/switchyard.js', import.meta.url))
 
 /** The file descriptor by which a process talks to the process manager. */
 const MANAGER_FD = 3
@@ -50,7 +53,7 @@ export async function launch(processes: number, command: readonly string[]): Pro
 
 /** Starts a process. It is in a group of its own, so that Ctrl-C of a terminal reaches it once, by `passOnSignals`. */
 function start(manager: ProcessManager, rank: number, command: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1], ...command], {
+  const child = spawn(process.execPath, [...process.execArgv, program, ...command], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
     detached: true,
     env: { ...process.env, ...manager.environmentOf(rank, MANAGER_FD), [LAUNCHER]: String(process.pid) },

@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mpiLibrary } from '../processes/mpi-job.js'
+import { Cli, tiny } from './cli.js'
+
+const mesh = ['--mesh', 'data=2', '--set', 'train.rows=4']
+
+describe.skipIf(!mpiLibrary)('switchyard launch', () => {
+  let cli: Cli
+  beforeAll(async () => {
+    cli = await Cli.create()
+  })
+  afterAll(() => cli.remove())
+
+  const train = (...args: string[]): string[] => ['launch', '--processes', '2', '--', 'train', 'g2p', ...tiny, ...args]
+  /** The processes that this one has started, by their ranks. */
+  const processesOf = (pid: number): number[] =>
+    execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map(Number)
+
+  it('refuses what does not run as several processes, once', async () => {
+    const infer = await cli.run('launch', '--processes', '2', '--', 'infer', 'runs/g2p', 'word')
+    expect(infer).toMatchObject({ code: 2, stdout: '' })
+    expect(infer.stderr).toContain('infer does not run as several processes: launch runs train, resume, finetune')
+    const { code, stderr } = await cli.run(...train('--mesh', 'data=4', '--set', 'train.rows=4'))
+    expect(code).toBe(2)
+    expect(stderr.match(/this job has 2 processes, and train.mesh is data=4/g)).toHaveLength(1)
+  })
+
+  it('ends when a process is killed, says how to go on, saves at Ctrl-C, and finishes', async () => {
+    let killed = 0
+    const begun = await cli.start(train(...mesh, '--set', 'train.steps=5000'), (stdout, job) => {
+      if (killed > 0 || !/step (?!1\/)\d+\/5000/.test(stdout)) return
+      killed = performance.now()
+      process.kill(processesOf(job.pid!)[1], 'SIGKILL')
+    })
+    expect(performance.now() - killed).toBeLessThan(10_000)
+    expect(begun.code).toBe(1)
+    expect(begun.stderr).toMatch(/process 1 of 2 \(pid \d+\) was ended by SIGKILL/)
+    expect(begun.stderr).toContain('npx switchyard launch --processes 2 -- resume')
+    expect(begun.stdout.match(/training in runs\/g2p/g)).toHaveLength(1)
+
+    let isStopped = false
+    const resumed = await cli.start(['launch', '--processes', '2', '--', 'resume'], (stdout, job) => {
+      if (isStopped || !/step (?!1\/)\d+\/5000/.test(stdout)) return
+      isStopped = true
+      job.kill('SIGINT')
+    })
+    expect(resumed.code, resumed.stderr).toBe(130)
+    expect(resumed.stdout).toMatch(/saved step (\d+) in runs\/g2p; to resume:/)
+    const step = Number(/saved step (\d+)/.exec(resumed.stdout)![1])
+    expect(await readdir(join(cli.folder, 'runs/g2p'))).toContain(`step-${step}`)
+
+    const steps = `train.steps=${step + 2}`
+    const last = await cli.run('launch', '--processes', '2', '--', 'resume', '--set', steps)
+    expect(last.code, last.stderr).toBe(0)
+    expect(last.stdout).toContain('saved in runs/g2p')
+  })
+})
