@@ -29,6 +29,7 @@ export type { RunConfig, TrainConfig } from './train/config.js'
 export type { MeshConfig } from './train/parallel/mesh-config.js'
 export { openCheckpoint } from './train/checkpointing.js'
 export { RunLock } from './checkpoint/run-lock.js'
+export type { HeldLock } from './checkpoint/run-lock.js'
 export type { CheckpointChoice, ChooseOptions } from './train/choose-checkpoint.js'
 
 // Fine-tuning: the weights that a run begins with, and which parameters it trains

@@ -49,7 +49,7 @@ describe('a mesh of devices', () => {
       expect(log.mock.calls.join()).toMatch(/mesh.*data.*2.*expert.*2.*tensor.*1/s)
       expect(await main(['train', 'g2p', '--mesh', 'data=2,expert=2', '--set', 'train.mesh=data=2'])).toBe(2)
       expect(error.mock.calls.join()).toContain(
-        'train.mesh data=2,expert=2 needs 4 devices, and the backend onnx has one: add --backend xla, or train on one device with --mesh data=1',
+        'train.mesh data=2,expert=2 needs 4 devices, and the backend onnx has one: add --backend xla, start as many processes (switchyard launch), or train on one device with --mesh data=1',
       )
       expect(await main(['train', 'g2p', '--mesh', 'model=2'])).toBe(2)
       expect(error.mock.calls.join()).toContain('such as data=2,expert=2')

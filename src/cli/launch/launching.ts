@@ -62,7 +62,10 @@ function start(manager: ProcessManager, rank: number, command: readonly string[]
   return child
 }
 
-/** Waits for all processes, and ends them when one has failed: the first that did. Those that Ctrl-C has ended did not. */
+/**
+ * Waits for all processes. The first that fails is the result, and the others are ended. If none fails: one that Ctrl-C
+ * has ended, or undefined.
+ */
 async function outcome(children: readonly ChildProcess[]): Promise<Ended | undefined> {
   let failure: Ended | undefined
   let interrupted: Ended | undefined

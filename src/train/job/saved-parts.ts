@@ -19,7 +19,7 @@ function partsOf(shape: readonly number[], sharding: NamedSharding): { start: re
   }))
 }
 
-/** On process 0: the parts of an array that it does not have. They arrive in this order, and are received one by one. */
+/** On process 0: the parts of an array that it does not have. They are received one by one, in this order. */
 export function remoteParts({ dtype, shape }: Tensor, sharding: NamedSharding): RemotePart[] {
   const { several, isFirst } = currentJob()
   if (several === null || !isFirst) return []

@@ -54,9 +54,9 @@ export type Argument = number | ArrayBufferView | null
 type Call = (...args: Argument[]) => number
 
 /**
- * Settings of the libraries below MPICH, UCX and libfabric. To notice freed memory, both rewrite the machine code of the
- * system's memory functions while they are loaded. Node's other threads may run that code at the moment: 1 of 20 starts
- * crashed, or exchanged wrong data. UCX's handlers of signals would take the place of Node's.
+ * Settings of the libraries below MPICH, UCX and libfabric. To notice freed memory, both rewrite the machine code of
+ * the system's memory functions while they are loaded, which Node's other threads may be running: 1 of 20 starts
+ * crashed. UCX's handlers of signals would take the place of Node's.
  */
 const withoutHooks = {
   UCX_MEM_EVENTS: 'n',
