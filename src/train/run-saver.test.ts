@@ -65,7 +65,10 @@ async function makeSaver(options: Partial<RunSaverOptions> = {}): Promise<{ save
   await log.open(options.resumedStep ?? 0)
   const notices: string[] = []
   const train = { keep: 9, keepEvery: null, asyncSave: true, checkpointEvery: 2 }
-  return { saver: new RunSaver(folder, log, { train, job: new Job(null), onNotice: text => notices.push(text), ...options }), notices }
+  return {
+    saver: new RunSaver(folder, log, { train, job: new Job(null), onNotice: text => notices.push(text), ...options }),
+    notices,
+  }
 }
 
 const saved = async (): Promise<string[]> => (await fs.readdir(folder)).sort()

@@ -5,28 +5,12 @@ import { expect } from 'vitest'
 import type { Checkpoint } from '../../src/checkpoint/native.js'
 import { openCheckpoint } from '../../src/train/checkpointing.js'
 import type { RunConfig } from '../../src/train/config.js'
-import { parseMesh } from '../../src/train/parallel/mesh-config.js'
 import { Trainer } from '../../src/train/trainer.js'
 import type { Validation } from '../../src/train/validation.js'
-import { config, parameterValues, task } from './small-run.js'
+import { meshedRun as runOn } from './meshed-run.js'
+import { parameterValues, task } from './small-run.js'
 
-/** 8 rows in groups of 16 tokens, without noise: whatever the batch is divided into, the groups stay the same. */
-export const runOn = (mesh: string, train: Partial<RunConfig['train']> = {}): RunConfig => ({
-  ...config,
-  model: { ...config.model, numExperts: 4, dModel: 16, numHeads: 4, dropoutRate: 0 },
-  router: { ...config.router, maxGroupSize: 16, jitterNoise: 0, expertDropoutRate: 0 },
-  train: {
-    ...config.train,
-    steps: 10,
-    rows: 8,
-    logEvery: 1,
-    checkpointEvery: 5,
-    packing: false,
-    schedule: { kind: 'constant', peak: 0.001, warmupSteps: 0 },
-    mesh: parseMesh(mesh)!,
-    ...train,
-  },
-})
+export { runOn }
 
 interface Trained {
   losses: number[]

@@ -3,8 +3,8 @@ import { defaultEngine } from '../../engine/api/engine.js'
 import { everyone } from '../../engine/compile/processes/communicator.js'
 
 /**
- * The processes that make a run together. Process 0 holds the lock of the run's folder, writes its files, validates the
- * model, and tells the others what they need. A process by itself is a job of one.
+ * The processes that make a run together. Process 0 holds the lock of the run's folder, writes its files, and tells the
+ * others what they need. A process by itself is a job of one.
  */
 export class Job {
   constructor(private readonly processes: Communicator | null) {}

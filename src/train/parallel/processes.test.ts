@@ -15,7 +15,7 @@ describe('a training on several processes', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'switchyard-'))
     check = meshComparison(folder)
-    setBackend({ ...jobAsBackend(4, onnxBackend), partitions: false })
+    setBackend(await jobAsBackend(4, onnxBackend))
   })
   afterAll(async () => {
     setBackend(referenceBackend)
