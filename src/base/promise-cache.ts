@@ -20,7 +20,9 @@ export function cachedPromise<K, V>(cache: PromiseMap<K, V>, key: K, make: () =>
   return promise
 }
 
-/** A function that calls `make` at first use, and keeps its promise unless that rejects: then the next call tries again. */
+/**
+ * A function that calls `make` at first use, and keeps its promise unless that rejects: then the next call tries again.
+ */
 export function lazyPromise<T>(make: () => Promise<T>): () => Promise<T> {
   const kept = new Map<undefined, Promise<T>>()
   return () => cachedPromise(kept, undefined, make)

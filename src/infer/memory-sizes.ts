@@ -18,8 +18,8 @@ const SHRINKS_AT = 4
 
 /**
  * The least number of positions for an answer's tokens. Attention computes all positions, also those that are not
- * filled yet: with 64, a step of 16 rows of the benchmark model took 14% more for answers of 32 tokens. Shorter memories
- * would be copied into longer ones soon.
+ * filled yet: with 64, a step of 16 rows of the benchmark model took 14% more for answers of 32 tokens. Shorter
+ * memories would be copied into longer ones soon.
  */
 const LEAST_LENGTH = 16
 

@@ -8,7 +8,9 @@ import type { TensorTree } from '../engine/api/tracing.js'
 export interface DeviceGroup {
   /** The number of devices that share the batch. */
   readonly size: number
-  /** The sum over the devices, on each of them. Losses take it of counts only, so that no gradient passes through it. */
+  /**
+   * The sum over the devices, on each of them. Losses take it of counts only, so that no gradient passes through it.
+   */
   total<T extends TensorTree>(x: T): T
   /** The devices among which the experts are divided; null if each device has all of them. */
   readonly experts: ExpertGroup | null

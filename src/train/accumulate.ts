@@ -31,8 +31,8 @@ const WEIGHT = 'targetTokens'
  * programs: one adds a part's gradients to a sum, in place; the other makes the update. (A `scan` in one program would
  * hold each sum twice, and its random numbers could not be generated in loops.)
  *
- * On several devices that make the step by collectives, each sums the gradients of its share of the loss, and the update
- * adds up those of all devices.
+ * On several devices that make the step by collectives, each sums the gradients of its share of the loss, and the
+ * update adds up those of all devices.
  *
  * Gradients and metrics are means over the parts, weighted by their numbers of targets, as T5X does: for a loss that is
  * a mean over targets, this equals the step on the whole batch. Router losses and capacities are those of each part.

@@ -84,8 +84,8 @@ const runOf = (variant: keyof typeof variants, mesh: string): RunConfig => {
 export type VariantName = keyof typeof variants
 
 /**
- * Checks that a run on a mesh has the losses and parameters of a run on one device, and that it resumes exactly. Both use
- * the default backend. `folder`: an empty one.
+ * Checks that a run on a mesh has the losses and parameters of a run on one device, and that it resumes exactly. Both
+ * use the default backend. `folder`: an empty one.
  */
 export function meshComparison(folder: string): (variant: VariantName, mesh: string) => Promise<void> {
   const single = new Map<string, Promise<Trained>>()

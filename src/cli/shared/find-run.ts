@@ -13,8 +13,8 @@ import { shellWord } from './shell-word.js'
 export const isPath = (name: string): boolean => /[/\\]/.test(name)
 
 /**
- * The run that a recipe's or a task's name describes, or the configuration in a JSON file. Throws a ConfigError for a path, which says how it is used:
- * `command` is the command that takes a file by `--data`.
+ * The run that a recipe's or a task's name describes, or the configuration in a JSON file. Throws a ConfigError for a
+ * path, which says how it is used: `command` is the command that takes a file by `--data`.
  */
 export async function findRun(known: UserValues, name: string, command: string): Promise<NamedRun> {
   if (known.runNames.includes(name)) return known.runNamed(name)

@@ -67,7 +67,7 @@ it.each<[string, Untyped, unknown[], string]>([
   ['jvp', jvp as Untyped, [f, [x], [x]], '{ hasAux }'],
   ['jit', jit as Untyped, [f], '{ donate, static, inShardings, outShardings, onTrace }'],
   ['vmap', vmap as Untyped, [f], '{ in, out, axisName }'],
-  ['specialize', specialize as Untyped, [f, []], '{ donate }'],
+  ['specialize', specialize as Untyped, [f, []], '{ donate, onNotice }'],
   ['jacobian', jacobian as Untyped, [f], '{ argument, mode }'],
   ['hessian', hessian as Untyped, [f], '{ argument }'],
   ['composite', composite as Untyped, ['f', f], '{ vjp, attributes, ofGroup }'],

@@ -482,7 +482,9 @@ export class Engine implements Evaluator {
   }
 }
 
-/** Errors whose messages begin with a function. An array that was to be computed from a failed one fails with the same. */
+/**
+ * Errors whose messages begin with a function. An array that was to be computed from a failed one fails with the same.
+ */
 const namedErrors = new WeakSet<Error>()
 
 /** An error of a library's compilation or run, whose message is made to begin with the function. */

@@ -82,8 +82,8 @@ export class TextEmbedder {
 
   /**
    * The vectors of texts, or of token ids as they enter the encoder, in their order. `onProgress` is called after each
-   * batch with the number of texts that are done. Throws a ConfigError for an unknown prompt, and the error of the first
-   * text that has one: see `embedEach`.
+   * batch with the number of texts that are done. Throws a ConfigError for an unknown prompt, and the error of the
+   * first text that has one: see `embedEach`.
    */
   async embed(
     texts: readonly TextOrIds[],
@@ -104,8 +104,8 @@ export class TextEmbedder {
 
   /**
    * As `embed`, batch by batch, and a text that has an error fails alone: a ConfigError if it does not fit into memory,
-   * a FileError if an expert that its tokens met cannot be read, a SwitchyardError if its vector has NaN or an infinity.
-   * Texts of similar length share a batch, which leaves little padding; the longest come first.
+   * a FileError if an expert that its tokens met cannot be read, a SwitchyardError if its vector has NaN or an
+   * infinity. Texts of similar length share a batch, which leaves little padding; the longest come first.
    */
   async *embedEach(
     texts: readonly TextOrIds[],

@@ -64,7 +64,9 @@ export const sequenceGroups = (batch: number, length: number): TokenGroups => ({
   tokensPerGroup: length,
 })
 
-/** One group of all tokens, also those of other devices, for routing without capacity, where the division has no effect. */
+/**
+ * One group of all tokens, also those of other devices, for routing without capacity, where the division has no effect.
+ */
 export const oneGroup = (batch: number, length: number): TokenGroups => ({
   batch,
   length,

@@ -136,13 +136,16 @@ function expertOutputs(
     experts(params, inputs, slots, activation, noise, expertDropoutRate, devices.experts) // [tokens, choices, dModel]
   if (capacity !== null) return apply(tokens, bufferSlots(assignment, numExperts, capacity)) // [tokens, choices, dModel]
   if (devices.experts === null) return apply(tokens, raggedSlots(assignment, numExperts)) // [tokens, choices, dModel]
-  // How many tokens choose an expert is not known in advance: every device gets all tokens, and its experts take theirs.
+  // How many tokens choose an expert is not known in advance: every device gets all tokens, and its experts take
+  // theirs.
   const { gather, scatterSum } = devices.experts
   const slots = raggedSlots(ownChoices(assignment, numExperts, devices.experts), numExperts / devices.experts.size)
   return scatterSum(apply(gather(tokens), slots)) // [tokens, choices, dModel]
 }
 
-/** The choices of the tokens of all devices, as choices of this device's experts: those of other experts are not kept. */
+/**
+ * The choices of the tokens of all devices, as choices of this device's experts: those of other experts are not kept.
+ */
 function ownChoices(
   { expert, kept }: Pick<Assignment, 'expert' | 'kept'>,
   numExperts: number,

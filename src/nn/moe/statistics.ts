@@ -5,8 +5,8 @@ import type { Assignment } from './router.js'
 import type { RouterStatistics } from './types.js'
 
 /**
- * Statistics over the tokens of all devices where `present` [groups, tokens] is 1. `slots`: the number of fixed slots of
- * this device's groups; null if there are none.
+ * Statistics over the tokens of all devices where `present` [groups, tokens] is 1. `slots`: the number of fixed slots
+ * of this device's groups; null if there are none.
  */
 export function routerStatistics(
   logits: Tensor,

@@ -28,8 +28,8 @@ export function addJsonBody(app: FastifyInstance): void {
 }
 
 /**
- * The error of a body that the parser refuses. Its own message does not say where the fault is, V8's does; that one ends
- * with the text and "is not valid JSON", which is said already.
+ * The error of a body that the parser refuses. Its own message does not say where the fault is, V8's does; that one
+ * ends with the text and "is not valid JSON", which is said already.
  */
 function notJson(text: string): Error {
   try {

@@ -12,8 +12,8 @@ export type UpdateScalars = {
  * Turns gradients into new parameters. `Trainer` and `makeTrainStep` take any value of this type; the built-in ones are
  * `adamW` and `adafactor`. Both functions are pure and are traced: a training step compiles `update` together with the
  * forward and backward pass, and donates the parameters and the state to it. On a mesh of processes it is given the
- * experts of one process, so it must not compute with several experts of a stack together. The state is a tree of float32 arrays
- * (perhaps empty) whose structure and shapes depend on the parameters' structure and shapes alone.
+ * experts of one process, so it must not compute with several experts of a stack together. The state is a tree of
+ * float32 arrays (perhaps empty) whose structure and shapes depend on the parameters' structure and shapes alone.
  */
 export interface Optimizer {
   /** Names it in checkpoints and messages. */

@@ -13,8 +13,8 @@ const LARGE_KERNEL = 2 ** 23
 
 /**
  * The most rows for large kernels, times the threads of a session: a session shares a product among its threads, and
- * our code has one. Measured (see docs/paging.md): an expert of XXL's shape takes 12, 16, 22 and 28 ms of processor time
- * for 1 to 4 rows, and 32 to 34 ms with ONNX Runtime.
+ * our code has one. Measured (see docs/paging.md): an expert of XXL's shape takes 12, 16, 22 and 28 ms of processor
+ * time for 1 to 4 rows, and 32 to 34 ms with ONNX Runtime.
  */
 const MOST_ROWS_AND_THREADS = 4
 

@@ -11,8 +11,8 @@ export const allEqual = (values: Values): boolean => values.every(v => v === val
 export const same = (a: Values, b: Values): boolean => a.every((v, i) => v === b[i])
 
 /**
- * The formulas of the simplest kind that give these values in the examples: all of that kind. Empty if none fits. Several
- * formulas differ at other sizes, unless the sizes depend on each other.
+ * The formulas of the simplest kind that give these values in the examples: all of that kind. Empty if none fits.
+ * Several formulas differ at other sizes, unless the sizes depend on each other.
  */
 export function formulasOf<S extends { readonly values: Values }>(values: Values, sizes: readonly S[]): Formula<S>[] {
   for (const kind of [multiples, products, sums]) {

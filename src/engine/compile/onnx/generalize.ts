@@ -64,8 +64,8 @@ function requireSame(counts: Values, what: string): void {
 }
 
 /**
- * The general nodes of a graph or of a body in it. `names` has the names of each value of the first example in the other
- * examples; the names of the nodes' outputs are added to it.
+ * The general nodes of a graph or of a body in it. `names` has the names of each value of the first example in the
+ * other examples; the names of the nodes' outputs are added to it.
  */
 function generalNodes(
   examples: readonly (readonly Node[])[],

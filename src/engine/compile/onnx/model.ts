@@ -29,7 +29,9 @@ export const atBoundary = (tensor: HostTensor): HostTensor => {
  */
 export const toGraph = (program: Program): GraphInfo => write(program, true).graph
 
-/** A graph for the program's sizes alone, cut into chunks if ONNX Runtime would take more than `maxSteps` to sort it. */
+/**
+ * A graph for the program's sizes alone, cut into chunks if ONNX Runtime would take more than `maxSteps` to sort it.
+ */
 export function toGraphInChunks(program: Program, maxSteps = MAX_STEPS): GraphInfo {
   const { graph, types, writer } = write(program, false)
   return sortingSteps(graph.nodes) > maxSteps ? inChunks(graph, types, writer) : graph

@@ -12,10 +12,10 @@ export const BLOCK_BYTES = BLOCK / 2
 /**
  * A WebAssembly module with one function, `loop(product, kernel, scales, endOfScales, x, sums, xScales, blocks,
  * outputs)`: the product of x [rows, inputs] and a kernel of 4 bits, written to `product` float32 [rows, outputs].
- * `blocks` and `outputs` are numbers, all others are addresses: `kernel` uint8 [outputs, blocks, 16] and `scales` float32
- * [outputs, blocks] as nn/quantized.ts defines them; x int16 [blocks, rows, 4, 8], in each block first every fourth
- * element, then those that follow each of them; `sums` int32 [blocks, rows] the sums of the blocks of x, times -ZERO;
- * xScales float32 [blocks, rows].
+ * `blocks` and `outputs` are numbers, all others are addresses: `kernel` uint8 [outputs, blocks, 16] and `scales`
+ * float32 [outputs, blocks] as nn/quantized.ts defines them; x int16 [blocks, rows, 4, 8], in each block first every
+ * fourth element, then those that follow each of them; `sums` int32 [blocks, rows] the sums of the blocks of x, times
+ * -ZERO; xScales float32 [blocks, rows].
  *
  * A 16-bit lane of the kernel has four neighbouring elements, which are cut out by shifts and masks. A block's integers
  * are multiplied and added exactly; the sums, times both scales, are added in float32.

@@ -26,17 +26,18 @@ const scratchOf = (rows: number, inputs: number, outputs: number): number[] => [
 ]
 
 /**
- * Products of few rows with a kernel in 4 bits that lies in a page arena, read where it is. ONNX Runtime multiplies such
- * kernels only as weights of a session, which copies them into another layout.
+ * Products of few rows with a kernel in 4 bits that lies in a page arena, read where it is. ONNX Runtime multiplies
+ * such kernels only as weights of a session, which copies them into another layout.
  */
 export class BlockProducts {
   private readonly functions = new ArenaFunctions(blockProductCode)
 
   /**
-   * x [rows, inputs] times a kernel uint8 [outputs, blocks, 16] with scales [outputs, blocks] (see nn/quantized.ts), into
-   * `product` [rows, outputs]. As in ONNX Runtime's product, each block of x is rounded to integers from -127 to 127,
-   * which stand for that many 127ths of its largest magnitude, and integers are multiplied exactly; the sums of blocks
-   * are added in another order. False if it cannot be computed: if the kernel lies elsewhere, or x is not finite.
+   * x [rows, inputs] times a kernel uint8 [outputs, blocks, 16] with scales [outputs, blocks] (see nn/quantized.ts),
+   * into `product` [rows, outputs]. As in ONNX Runtime's product, each block of x is rounded to integers from -127 to
+   * 127, which stand for that many 127ths of its largest magnitude, and integers are multiplied exactly; the sums of
+   * blocks are added in another order. False if it cannot be computed: if the kernel lies elsewhere, or x is not
+   * finite.
    */
   multiply(x: Float32Array, rows: number, kernel: Uint8Array, scales: Float32Array, product: Float32Array): boolean {
     const [inputs, outputs] = [x.length / rows, product.length / rows]
@@ -89,7 +90,8 @@ export class BlockProducts {
 
 /**
  * Rounds each block of the rows of x, in the order of `blockProductCode`. Writes its sum, times -ZERO, into `sums`
- * [blocks, rows], and what an integer stands for into `scales` [blocks, rows]. Returns false if an element is not finite.
+ * [blocks, rows], and what an integer stands for into `scales` [blocks, rows]. Returns false if an element is not
+ * finite.
  */
 function roundBlocks(
   x: Float32Array,

@@ -9,12 +9,12 @@ export const BLOCK_OUTPUTS = 16
 
 /**
  * A WebAssembly module with one function, `loop(sums, kernel, x, endOfX)`: adds to `sums` int32 [rows, outputs] the
- * product of x [rows, inputs] and `kernel` int8 [inputs, outputs]. All parameters are addresses. x is int16, in blocks of
- * inputs: [inputs / BLOCK_INPUTS, rows, BLOCK_INPUTS].
+ * product of x [rows, inputs] and `kernel` int8 [inputs, outputs]. All parameters are addresses. x is int16, in blocks
+ * of inputs: [inputs / BLOCK_INPUTS, rows, BLOCK_INPUTS].
  *
  * Pairs of neighbouring inputs are multiplied and added by one instruction (dot), which is exact. The kernel is read
- * once, in its order. The number of outputs is a part of the code, so that the rows of a block lie at constant distances
- * from one pointer: as many pointers would not fit into the processor's registers.
+ * once, in its order. The number of outputs is a part of the code, so that the rows of a block lie at constant
+ * distances from one pointer: as many pointers would not fit into the processor's registers.
  */
 export function integerProductCode(rows: number, outputs: number): Uint8Array<ArrayBuffer> {
   const [sums, kernel, x, endOfX] = [0, 1, 2, 3]

@@ -5,7 +5,9 @@ afterEach(() => vi.unstubAllGlobals())
 
 const MIB = 2 ** 20
 
-/** Lets memories of more than `most` bytes be refused, as an operating system does. Returns the sizes that were tried. */
+/**
+ * Lets memories of more than `most` bytes be refused, as an operating system does. Returns the sizes that were tried.
+ */
 function limitMemories(most: number): number[] {
   const tried: number[] = []
   class Memory extends WebAssembly.Memory {

@@ -39,8 +39,8 @@ export class PageArenas {
   }
 
   /**
-   * A memory for all that is still to be allocated, or as much of it as a memory can hold. If the system refuses it, half
-   * of that is tried, and so on, for one page at least.
+   * A memory for all that is still to be allocated, or as much of it as a memory can hold. If the system refuses it,
+   * half of that is tried, and so on, for one page at least.
    */
   private open(size: number): typeof this.arena {
     const least = SCRATCH_BYTES + size
