@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -22,6 +23,10 @@ describe.skipIf(!mpiLibrary)('switchyard launch', () => {
       .split('\n')
       .map(Number)
 
+  /** MPI's files of shared memory. */
+  const sharedMemory = (): string[] =>
+    existsSync('/dev/shm') ? readdirSync('/dev/shm').filter(name => name.startsWith('mpich_shm_')) : []
+
   it('refuses what does not run as several processes, once', async () => {
     const infer = await cli.run('launch', '--processes', '2', '--', 'infer', 'runs/g2p', 'word')
     expect(infer).toMatchObject({ code: 2, stdout: '' })
@@ -32,6 +37,7 @@ describe.skipIf(!mpiLibrary)('switchyard launch', () => {
   })
 
   it('ends when a process is killed, says how to go on, saves at Ctrl-C, and finishes', async () => {
+    const before = sharedMemory()
     let killed = 0
     const begun = await cli.start(train(...mesh, '--set', 'train.steps=5000'), (stdout, job) => {
       if (killed > 0 || !/step (?!1\/)\d+\/5000/.test(stdout)) return
@@ -42,6 +48,7 @@ describe.skipIf(!mpiLibrary)('switchyard launch', () => {
     expect(begun.code).toBe(1)
     expect(begun.stderr).toMatch(/process 1 of 2 \(pid \d+\) was ended by SIGKILL/)
     expect(begun.stderr).toContain('npx switchyard launch --processes 2 -- resume')
+    expect(sharedMemory()).toEqual(before)
     expect(begun.stdout.match(/training in runs\/g2p/g)).toHaveLength(1)
 
     let isStopped = false

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -69,6 +70,7 @@ function start(manager: ProcessManager, rank: number, command: readonly string[]
 async function outcome(children: readonly ChildProcess[]): Promise<Ended | undefined> {
   let failure: Ended | undefined
   let interrupted: Ended | undefined
+  const left = new Set<string>()
   await Promise.all(
     children.map(
       (child, rank) =>
@@ -78,6 +80,7 @@ async function outcome(children: readonly ChildProcess[]): Promise<Ended | undef
             if (code === 130) interrupted ??= ended
             else if (code !== 0 && failure === undefined) {
               failure = ended
+              for (const other of children) sharedMemoryOf(other.pid).forEach(path => left.add(path))
               for (const other of children) other.kill('SIGKILL')
             }
             resolve()
@@ -87,7 +90,18 @@ async function outcome(children: readonly ChildProcess[]): Promise<Ended | undef
         }),
     ),
   )
+  for (const path of left) rmSync(path, { force: true })
   return failure ?? interrupted
+}
+
+/** The files of the memory that MPI shares between processes: those that are killed leave them behind. */
+function sharedMemoryOf(pid: number | undefined): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/maps`, 'utf8').match(/\/dev\/shm\/mpich_shm_\w+/g) ?? []
+  } catch {
+    // The process has ended, or the system is not Linux.
+    return []
+  }
 }
 
 /** Passes Ctrl-C and SIGTERM on to the processes, which save and end. The second signal ends them. */
