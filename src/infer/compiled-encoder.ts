@@ -21,7 +21,7 @@ export interface StageRange {
 /** What stages give: `memory` if the last stage is among them, and `state` if it is not. The other one is empty. */
 export type StagesOutput = PartOutput & { memory: LayerMemory }
 
-/** Who hears that a function is compiled for each size. */
+/** Receives a message if a function is compiled for each size: see `SpecializeOptions`. */
 export type Notices = Pick<SpecializeOptions, 'onNotice'>
 
 /** The encoder, compiled once for all numbers of inputs, all lengths and all parts. It has one copy of the weights. */

@@ -50,7 +50,7 @@ export function compileDecoding(
   { onNotice }: Notices = {},
 ): CompiledDecoding {
   const { config } = options
-  // All layers of a stack say the same.
+  // The functions of a stack's layers have the same message, which is passed on once.
   const said = new Set<string>()
   const notices: Notices = {
     onNotice: message => {

@@ -62,8 +62,8 @@ export class EncodingRequests {
   }
 
   /**
-   * Takes waiting requests on, in their order, as far as there is room. Encodes their inputs if that takes one slice.
-   * Returns whether it did.
+   * Takes waiting requests on (see `WaitingRequests`). Encodes their inputs if that takes one slice. Returns whether it
+   * did.
    */
   private async join(model: DecodingModel, takeWaiting: () => Request[]): Promise<boolean> {
     const requests = takeWaiting()

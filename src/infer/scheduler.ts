@@ -191,7 +191,7 @@ export class Scheduler {
     const { maxRows, maxMemoryBytes } = this.options
     const { held, encoding } = this
     const areEncoded = encoding.requests.length > 0
-    // What the encoder gives depends on the whole batch if its experts drop tokens. Who sets no limits gives one batch.
+    // If experts drop tokens, the encoder's output depends on the whole batch. Without limits, they are one batch.
     const isOneBatch = mayDrop(this.forward) && maxRows === Infinity
     return this.waiting.takeGroup({
       isOneBatch,
@@ -201,7 +201,7 @@ export class Scheduler {
       },
       hasRoom: requests => {
         const all = [...held, ...requests]
-        // One that needs more than all may have together runs alone.
+        // A request that needs more than the limits runs alone.
         if (all.length === 1) return true
         return countRows(all) <= maxRows && this.largestMemory(all).bytes <= maxMemoryBytes
       },

@@ -8,8 +8,8 @@ import type { Request } from './request.js'
 const CONSIDERED = 128
 
 /**
- * How many later requests may pass one for which there is no room yet, such as a beam search with many rows. Then all
- * later ones wait, until it has room. A server of 64 rows decodes about as many narrow ones at once.
+ * When so many later requests have passed one for which there is no room yet, such as a beam search with many rows, all
+ * later ones wait until it has room. A server of 64 rows decodes about as many narrow ones at once.
  */
 const MOST_PASSING = 64
 
@@ -82,7 +82,7 @@ export class WaitingRequests {
   }
 
   private near(rules: GroupRules): Waiting[] {
-    // Nobody passes one that has been passed often.
+    // No request passes one that has been passed often.
     const due = this.list.findIndex(waiting => waiting.passed >= MOST_PASSING && lacksRoom(waiting, rules))
     const candidates = this.list.slice(0, due < 0 ? CONSIDERED : Math.min(due + 1, CONSIDERED))
     const oldest = candidates.find(waiting => fits([waiting], rules))

@@ -27,9 +27,9 @@ const load = async (): Promise<SessionFactory> => (sessions ??= (await import('#
 /**
  * Creates ONNX Runtime's sessions. `#onnx-sessions` is onnx/node.ts in Node and onnx/web.ts in a bundle for the browser
  * (see "imports" in package.json). ONNX Runtime is loaded with the first session, so that importing this library does
- * no work.
+ * no work. Its type requires every member of `SessionFactory`, so that none is forgotten here.
  */
-const lazySessions: SessionFactory = {
+const lazySessions: { [K in keyof Required<SessionFactory>]: SessionFactory[K] } = {
   get threads() {
     return sessions?.threads
   },

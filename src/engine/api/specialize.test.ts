@@ -228,6 +228,38 @@ describe('specialize', () => {
     }
   })
 
+  it('tries a size again after its compilation has failed', async () => {
+    let failures = 0
+    class Failing extends OnnxBackend {
+      override async compileWithWeights(
+        ...args: Parameters<OnnxBackend['compileWithWeights']>
+      ): Promise<CompiledWithWeights> {
+        const compiled = await super.compileWithWeights(...args)
+        return {
+          ...compiled,
+          at: program => (failures-- > 0 ? Promise.reject(new Error('no memory')) : compiled.at(program)),
+        }
+      }
+    }
+    setBackend(new Failing(nodeSessions()))
+    try {
+      const w = noise(1, 64)
+      const f = specialize((bias: Tensor, x: Tensor) => np.add(x, bias), rowExamples)
+      const at = (rows: number): Promise<number[]> => f(w, np.ones([rows, 64])).numbers()
+      const row = await at(1)
+      failures = 1
+      await expect(at(2)).rejects.toThrow('no memory')
+      expect(await at(2)).toEqual([...row, ...row])
+      // The same with a call at other sizes between the two.
+      failures = 1
+      await expect(at(3)).rejects.toThrow('no memory')
+      expect(await at(1)).toEqual(row)
+      expect(await at(3)).toEqual([...row, ...row, ...row])
+    } finally {
+      setBackend(new Recording(nodeSessions()))
+    }
+  })
+
   it('refuses arguments that are not as the examples', () => {
     const f = specialize(model, examples)
     const [ids, cache, step] = argsAt(3, 5, 4)

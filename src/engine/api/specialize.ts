@@ -145,8 +145,10 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     checkSameWeights(name, weights, program)
     const found = { ...weights.at(program.program), outputDef: program.outputDef }
     weights.sizes.set(key, found)
+    // A failed compilation is not kept, so that the next call at these sizes tries again.
     found.compiled.catch(() => {
       if (weights.sizes.peek(key) === found) weights.sizes.delete(key)
+      if (weights.last?.at === found) weights.last = null
     })
     return found
   }

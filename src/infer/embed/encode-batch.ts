@@ -34,7 +34,7 @@ export type BatchEncoder = (inputs: readonly (readonly number[])[], promptLength
  */
 const LENGTH_MULTIPLE = 8
 
-/** The input that a token of a batch belongs to, of tokens numbered row by row. Rows that fill it up copy the last. */
+/** The input of a token, whose number counts a batch row by row. Rows of padding are copies of the last input. */
 export const inputOfToken = (inputs: readonly (readonly number[])[], token: number): number =>
   Math.min(Math.floor(token / paddedLength(inputs, LENGTH_MULTIPLE)), inputs.length - 1)
 

@@ -58,7 +58,7 @@ export class AnsweringModel implements ServedModel {
     try {
       await this.generator.warmUp()
     } catch (error) {
-      // Requests get such an error themselves, if it is not one of these inputs alone.
+      // The model can still answer: if a request meets the same fault, it ends with this error.
       if (!(error instanceof SwitchyardError)) throw error
       return onNotice(`the programs of the first requests were not all compiled: ${error.message}`)
     }

@@ -38,7 +38,7 @@ import type { GraphInfo } from './proto.js'
 import { expandIntegerProducts, hasIntegerProducts } from './integer-product/expand.js'
 import { multipliesSignedExactly } from './integer-product/signed.js'
 import { expandRaggedDots, expandRaggedDotsInPlace } from './ragged-dot/expand.js'
-import type { Session, SessionFactory } from './session.js'
+import type { Session, SessionFactory, SessionOptions } from './session.js'
 
 /**
  * The backend that compiles a program to one ONNX graph, run by ONNX Runtime. Two parts of a program are WebAssembly
@@ -74,7 +74,15 @@ export class OnnxBackend implements Backend {
     this.sessions.collectGarbage?.()
   }
 
-  async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
+  compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
+    return this.compileOn({}, program, donated)
+  }
+
+  private async compileOn(
+    threads: Pick<SessionOptions, 'oneThread'>,
+    program: Program,
+    donated: readonly boolean[],
+  ): Promise<Executable> {
     const { generated, segments, graph: written } = this.write(program, donated)
     const graph = expandInPlace(written, await this.signed(written))
     const stats = statsOf(graph, generated, segments)
@@ -82,7 +90,7 @@ export class OnnxBackend implements Backend {
     const session =
       segments.main.outputs.length === 0
         ? null
-        : await this.sessions.create(graph, { keepMemory: isTrainingStep, longSpins: isTrainingStep })
+        : await this.sessions.create(graph, { ...threads, keepMemory: isTrainingStep, longSpins: isTrainingStep })
     const code = { ...generated, loops: generated.loops.map(loop => this.generators.of(loop)) }
     return new OnnxExecutable(
       this.memory,
@@ -189,7 +197,8 @@ export class OnnxBackend implements Backend {
   }
 
   forFewRows(program: Program): Promise<FewRows | null> {
-    return forFewRows(program, this.products, this.sessions, rest => this.compile(rest))
+    // Each number of rows has such a session, and each of them would have its own threads.
+    return forFewRows(program, this.products, this.sessions, rest => this.compileOn({ oneThread: true }, rest, []))
   }
 
   /** MatMulNBits multiplies integers if its kernel is a weight, and floats if it is an input. */

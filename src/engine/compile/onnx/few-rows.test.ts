@@ -151,6 +151,21 @@ it('an element of 4 bits, of each value and at each place, is what nn/quantized.
   expect(y).toEqual(await dataOf(await exact.run(inputs)))
 })
 
+it('what is between the products has a session of one thread', async () => {
+  const sessions = nodeSessions(2)
+  const made: (boolean | undefined)[] = []
+  const recording = new OnnxBackend({
+    ...sessions,
+    create: (graph, options) => {
+      made.push(options.oneThread)
+      return sessions.create(graph, options)
+    },
+  })
+  const gated = (await recording.forFewRows(programOf(4, [rowsOf(2, 32), ...partsOf(4, 32, 64, true)])))!
+  expect(made).toEqual([true])
+  await gated.release()
+})
+
 it.each([8, 4] as const)('kernels of %i bits in other memory are left to the compiled program', async bits => {
   const operands = [rowsOf(1, 32), ...partsOf(bits, 32, 64, false)]
   expect(await (await few(bits, operands))!.run(put(operands))).toBeNull()

@@ -8,7 +8,7 @@ import { fitsProduct, IntegerProducts } from '../wasm/integer-product.js'
 import { HostBuffer, inMemory } from './buffer.js'
 import type { SessionFactory } from './session.js'
 
-/** A kernel of so many bytes, in 8 bits, is large: copying it into another layout takes ONNX Runtime long. */
+/** The least bytes of a large kernel in 8 bits, which takes ONNX Runtime long to copy into another layout. */
 const LARGE_KERNEL = 2 ** 23
 
 /**

@@ -4,7 +4,7 @@ import { f32x4, i16x8, i32x4, i8x16, v128 } from './instructions.js'
 /** The number of elements in a block: 16 bytes of 4 bits. */
 export const BLOCK = 32
 
-/** What stands for 0 in a kernel. */
+/** The stored value that means 0 in a kernel. */
 export const ZERO = 8
 
 export const BLOCK_BYTES = BLOCK / 2

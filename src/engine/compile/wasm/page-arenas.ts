@@ -8,7 +8,7 @@ export interface PageArena {
   readonly memory: WebAssembly.Memory
 }
 
-/** The bytes at the begin of a page arena that hold no pages. */
+/** The bytes at the beginning of a page arena that hold no pages. */
 export const SCRATCH_BYTES = 2 ** 20
 
 const arenas = new WeakMap<ArrayBufferLike, PageArena>()

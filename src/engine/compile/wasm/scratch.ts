@@ -6,7 +6,7 @@ export const MOST_ROWS = 4
 /** A float32 number below 2^22 to which this is added, and then subtracted, is rounded to an integer, half to even. */
 export const ROUND = 1.5 * 2 ** 23
 
-/** The begin of the scratch space that is used. Address 0 is left out. */
+/** The first address of the scratch space that is used. Address 0 is left out. */
 const BEGIN = 64
 
 /** Where arrays of these sizes in bytes lie in the scratch space of a page arena, and where the last one ends. */
