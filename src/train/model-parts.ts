@@ -85,8 +85,8 @@ export function modelParts(
   const optimizer = averageDecay === null ? rated : averaging(rated, averageDecay)
   const places = partlyTrained(averageDecay === null ? trainedParameters : averagedParameters, trained)
   const mesh = meshOfRun({ model, train })
-  const { name, partitions = true } = defaultEngine().backend
-  if (mesh && !partitions) requireDivisible(train, name)
+  const { name, partitionsPrograms = true } = defaultEngine().backend
+  if (mesh && !partitionsPrograms) requireDivisible(train, name)
   const types = (): TrainTypes => {
     const all = [...specs, ...adapters].map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)] as const)
     const { params, frozen } = partition<TensorType>(treeFromPaths(all), trained)
@@ -95,7 +95,7 @@ export function modelParts(
   const layouts =
     mesh &&
     layoutsOf(
-      { mesh, collectives: !partitions },
+      { mesh, collectives: !partitionsPrograms },
       [...specs, ...adapters],
       types(),
       train.optimizer.kind === 'adafactor' ? train.optimizer.minSizeToFactor : undefined,

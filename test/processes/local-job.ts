@@ -111,7 +111,7 @@ export async function jobAsBackend(size: number, inner: (rank: number) => Backen
   return {
     name: first.name,
     numDevices: size,
-    partitions: false,
+    partitionsPrograms: false,
     describe: () => first.describe(),
     put: (tensor, sharding) => all(ranks.map(r => r.put(tensor, sharding))),
     compile: async (program, donated, partition) => {

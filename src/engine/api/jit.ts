@@ -26,7 +26,10 @@ export interface JitOptions {
    * layouts) for each argument. null: as the arrays are. Arrays that are laid out otherwise are moved.
    */
   inShardings?: PartialShardingTree
-  /** How the results are laid out. null: as the compiler chooses. */
+  /**
+   * How the results are laid out. null: each device gets a copy of the whole result (JAX lets the partitioner choose).
+   * On a mesh of processes, a result that is divided then stays so.
+   */
   outShardings?: PartialShardingTree
   /** Called with each traced program, before it is compiled: to count its operations, for example. */
   onTrace?: (program: Program) => void

@@ -1,6 +1,7 @@
 /** Arrays on several devices: how they are laid out, and where the compiler is told. */
 import type { ArrayShard } from '../compile/backend.js'
-import { Concrete } from '../compile/engine.js'
+import { Concrete } from '../compile/concrete.js'
+import { engineOf } from '../compile/engine.js'
 import type { Aval } from '../program/aval.js'
 import { Program, Var } from '../program/program.js'
 import * as ops from '../program/ops.js'
@@ -48,7 +49,7 @@ export function devicePut<T extends TensorTree>(x: T, shardings: PartialSharding
 }
 
 function putOn(x: Value, sharding: NamedSharding | null): Value {
-  const engine = x instanceof Concrete ? x.evaluator : defaultEngine()
+  const engine = engineOf(x) ?? defaultEngine()
   if (sharding === null)
     return x instanceof Concrete && x.sharding !== null ? engine.putLater(x.aval, x.read(), null) : x
   shardShape(x.shape, sharding)

@@ -1,5 +1,5 @@
 import type { DType } from '../../base/dtypes.js'
-import { Concrete } from '../compile/engine.js'
+import { Concrete } from '../compile/concrete.js'
 import { shapeOfPart } from '../compile/paged/paged-buffer.js'
 import type { Pages } from '../compile/paged/pages.js'
 import { defaultEngine } from './engine.js'

@@ -2,8 +2,8 @@ import { SwitchyardError } from '../../base/errors.js'
 import { Lru } from '../../base/lru.js'
 import { flatten, leavesAs, treeKey } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
-import { Concrete } from '../compile/engine.js'
-import type { FunctionAtSizes, FunctionWithWeights } from '../compile/engine.js'
+import { engineOf } from '../compile/engine.js'
+import type { FunctionAtSizes, FunctionWithWeights } from '../compile/function-with-weights.js'
 import { formatAval, sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import { Program } from '../program/program.js'
@@ -113,7 +113,7 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     const values = used.map(i => all[i])
     const donatedLeaves = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
     // Without weights, or if the first one is a bare number, there is no array to take the engine from.
-    const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
+    const engine = engineOf(values[0]) ?? defaultEngine()
     const withWeights = engine.compileWithWeights(
       [first.program, second.program, third.program],
       first.program.inputs.map((_, i) => values[i] ?? null),

@@ -5,7 +5,8 @@ import { check, SwitchyardError } from '../../base/errors.js'
 import { bytesOfType, hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { StoredTensor } from '../../base/stored-tensor.js'
-import { Concrete } from '../compile/engine.js'
+import { Concrete } from '../compile/concrete.js'
+import { engineOf } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { NamedSharding } from '../program/sharding.js'
@@ -235,7 +236,7 @@ export function releaseArrays(arrays: readonly Tensor[], owner: string): void {
   for (const value of released) value.release(owner)
   // JavaScript does not see how much memory its arrays take, and would keep them for a long time.
   if (released.reduce((sum, { aval }) => sum + bytesOfType(aval), 0) > RELEASED_BYTES)
-    released[0].evaluator.backend.collectGarbage?.()
+    engineOf(released[0])?.backend.collectGarbage?.()
 }
 
 /** An array over host data. The memory is not copied: do not change it afterwards. */

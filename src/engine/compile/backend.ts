@@ -144,7 +144,7 @@ export interface Backend {
    * Whether its compiler divides a program over the devices of a mesh. false: it runs on a mesh only what a `shardMap`
    * says that each device does. Left out: true.
    */
-  readonly partitions?: boolean
+  readonly partitionsPrograms?: boolean
   /**
    * The processes of the job, if each of them is one device. A buffer then has the parts of this process only. All
    * processes call for the same runs in the same order.

@@ -16,7 +16,8 @@ export interface Evaluator {
   ): Value[]
   /**
    * Runs a program. The results may take the memory of donated inputs. `name`: the function's, for errors. `partition`:
-   * over which mesh, and with which layouts, it runs on several devices.
+   * over which mesh, and with which layouts, it runs on several devices. `origin`: what errors of compilation and
+   * computation name; by default, `name`.
    */
   run(
     program: Program,
@@ -24,6 +25,7 @@ export interface Evaluator {
     donated?: readonly boolean[],
     name?: string,
     partition?: Partition | null,
+    origin?: string,
   ): Value[]
 }
 

@@ -100,7 +100,7 @@ describe.skipIf(!xlaPlugin)('a training on several devices', () => {
 
   // More of these runs, on processes, are in processes.test.ts.
   it('collectives give the step of one device, and it resumes exactly', async () => {
-    setBackend(Object.create(xla, { partitions: { value: false } }) as Backend)
+    setBackend(Object.create(xla, { partitionsPrograms: { value: false } }) as Backend)
     await check('two parts, embeddings that are not tied, and an average', 'data=2,expert=2')
   })
 })

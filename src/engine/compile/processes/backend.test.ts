@@ -19,6 +19,7 @@ import { bind, traceClosed } from '../../program/trace.js'
 import type { Value } from '../../program/value.js'
 import { onOneDevice } from '../../transform/expand-shard-map.js'
 import type { Backend } from '../backend.js'
+import type { Concrete } from '../concrete.js'
 import { Engine } from '../engine.js'
 import { interpret } from '../reference/interpret.js'
 import { referenceBackend } from '../reference/backend.js'
@@ -174,6 +175,18 @@ describe('a program on a mesh of processes', () => {
   })
 })
 
+describe('the backend of a process', () => {
+  it('has the memory, and the faster way for few rows, of the backend that computes on it', async () => {
+    const program = traceClosed([{ dtype: 'float32', shape: [2] }], ([x]) => [ops.mul(x, 2)])
+    const few = { run: async () => null, release: async () => undefined }
+    const inner = { ...referenceBackend, hasOwnMemory: true, forFewRows: async () => few }
+    const [own] = await localBackends(2, () => inner)
+    expect([own.hasOwnMemory, await own.forFewRows(program)]).toEqual([true, few])
+    const [plain] = await localBackends(2, () => referenceBackend)
+    expect([plain.hasOwnMemory, await plain.forFewRows(program)]).toEqual([false, null])
+  })
+})
+
 describe('an array that is divided over processes', () => {
   it('is gathered for a reader, between the same runs on each process', async () => {
     const engines = (await localBackends(4, () => referenceBackend)).map(backend => new Engine(backend))
@@ -208,5 +221,32 @@ describe('an array that is divided over processes', () => {
       expect(z).toEqual(numbers.map(n => 4 * n))
       expect(x).toEqual(numbers)
     }
+  })
+
+  it('is gathered for a function with weights, as a weight and as another argument', async () => {
+    const engines = (await localBackends(4, onnxBackend)).map(backend => new Engine(backend))
+    const host = varied('float32', [4, 4])
+    const product = (rows: number): Program =>
+      traceClosed(
+        [host.shape, [rows, 4]].map(shape => ({ dtype: 'float32' as const, shape })),
+        ([w, x]) => [np.matmul(new Tensor(x), new Tensor(w)).value],
+      )
+    const results = await Promise.all(
+      engines.map(async engine => {
+        const on = (spec: PartitionSpec): Concrete =>
+          engine.putLater(host, Promise.resolve(host), new NamedSharding(mesh, spec))
+        const f = engine.compileWithWeights([product(4), product(8), product(12)], [on(P('data', 'expert')), null])
+        const calls = [P('data'), P()].map(spec =>
+          f
+            .at(product(4))
+            .run([on(spec)])[0]
+            .read(),
+        )
+        return (await Promise.all(calls)).map(toNumbers)
+      }),
+    )
+    const [expected] = interpret(product(4), [host, host]).map(toNumbers)
+    for (const numbers of results.flat()) numbers.forEach((n, i) => expect(n).toBeCloseTo(expected[i], 4))
+    expect(results.flat()).toHaveLength(8)
   })
 })

@@ -12,6 +12,7 @@ import type {
   Compilation,
   CompiledWithWeights,
   Executable,
+  FewRows,
   Partition,
   ProgramsAtSizes,
   WithWeightsOptions,
@@ -23,6 +24,7 @@ import type { Communicator } from './communicator.js'
 import { ProcessExecutable } from './executable.js'
 import type { Exchange } from './executable.js'
 import { localize } from './localize.js'
+import { onWholes, wholeOf } from './on-wholes.js'
 import { Place } from './place.js'
 
 /**
@@ -34,7 +36,7 @@ import { Place } from './place.js'
 export class ProcessesBackend implements Backend {
   readonly name: string
   /** No compiler divides programs: a `shardMap` says what each process does. */
-  readonly partitions = false
+  readonly partitionsPrograms = false
   readonly putStored?: (tensor: StoredTensor) => Buffer
   private readonly places = new Map<string, Place>()
 
@@ -60,6 +62,10 @@ export class ProcessesBackend implements Backend {
 
   get compilesEachSize(): boolean {
     return this.inner.compilesEachSize ?? false
+  }
+
+  get hasOwnMemory(): boolean {
+    return this.inner.hasOwnMemory ?? false
   }
 
   async describe(): Promise<string> {
@@ -113,12 +119,22 @@ export class ProcessesBackend implements Backend {
     donated?: readonly boolean[],
     options?: WithWeightsOptions,
   ): Promise<CompiledWithWeights> {
-    const local = weights.map(w => (w instanceof ProcessBuffer ? w.whole : w))
-    return this.inner.compileWithWeights(examples, local, donated, options)
+    const local = weights.map(w => w && wholeOf(w))
+    const compiled = await this.inner.compileWithWeights(examples, local, donated, options)
+    return {
+      copied: compiled.copied,
+      eachSizeBecause: compiled.eachSizeBecause,
+      at: async program => onWholes(await compiled.at(program)),
+      release: () => compiled.release(),
+    }
   }
 
   needsWeights(composite: string): boolean {
     return this.inner.needsWeights?.(composite) ?? false
+  }
+
+  async forFewRows(program: Program): Promise<FewRows | null> {
+    return (await this.inner.forFewRows?.(program)) ?? null
   }
 
   private placeOn(mesh: Mesh): Place {

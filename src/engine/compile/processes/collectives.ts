@@ -70,7 +70,7 @@ export async function runCollective(eqn: Equation, x: HostTensor, place: Place):
   throw new Error(`${eqn.primitive} is not a collective`)
 }
 
-/** An array that is divided over processes, as a whole. `shape`: of the whole array. */
+/** All of an array of which this process has a part. The other processes have to call this, too. */
 export async function gatherWhole(part: HostTensor, { spec }: NamedSharding, place: Place): Promise<HostTensor> {
   let whole = part
   for (const [dim, axes] of spec.dims.entries())

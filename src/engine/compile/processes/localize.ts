@@ -100,7 +100,7 @@ class Writer {
     if (is(eqn, 'shardingConstraint')) return [operands[0]]
     if ((is(eqn, 'call') || is(eqn, 'linearCall') || is(eqn, 'composite')) && hasShardMap(eqn))
       return this.outer(eqn.params.program, operands)
-    refuseInside(eqn, hasShardMap)
+    refuseShardMapInside(eqn)
     const divided = operands.find(x => !isWhole(x.spec))
     if (divided && isElementwise(eqn.primitive)) {
       const { spec } = divided
@@ -231,8 +231,8 @@ const usesDevices = (program: Program): boolean =>
   program.equations.some(eqn => communicates(eqn) || is(eqn, 'axisIndex') || subprograms(eqn).some(usesDevices))
 
 /** Throws a SwitchyardError for a `shardMap` within a loop or branch. */
-function refuseInside(eqn: Equation, test: (eqn: Equation) => boolean): void {
-  if (!subprograms(eqn).some(p => p.equations.some(test))) return
+function refuseShardMapInside(eqn: Equation): void {
+  if (!subprograms(eqn).some(p => p.equations.some(hasShardMap))) return
   throw new SwitchyardError(
     `a shardMap within ${eqn.primitive} does not run on several processes: make the loop or branch a part of the function that shardMap maps`,
   )
