@@ -1,6 +1,9 @@
 import { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 
+/** Each process takes 100 MB or more, and a thread: more of them than this on one machine is a slip of the pen. */
+const MOST_PROCESSES = 256
+
 export const launchCommand = (): Command =>
   new Command('launch')
     .description(
@@ -8,8 +11,8 @@ export const launchCommand = (): Command =>
     )
     .requiredOption('--processes <number>', 'how many processes', text => {
       const count = Number(text)
-      if (!Number.isInteger(count) || count < 1)
-        throw new ConfigError(`--processes is ${text}: give a whole number, such as 4`)
+      if (!Number.isInteger(count) || count < 1 || count > MOST_PROCESSES)
+        throw new ConfigError(`--processes is ${text}: give a whole number from 1 to ${MOST_PROCESSES}, such as 4`)
       return count
     })
     .argument('<command...>', 'the command with its options, after --')

@@ -19,7 +19,7 @@ export const LAUNCHER = 'SWITCHYARD_LAUNCHER'
 const PATIENCE_MS = 2000
 
 let processes: Communicator | null = null
-/** Whether each process's output was shown before. */
+/** Shows this process's output again, if `mute` hides it. */
 let unmute = (): void => undefined
 
 /** The job of this process. */
@@ -31,7 +31,8 @@ export const thisJob = (): Job => new Job(processes)
  */
 export async function enterJob(command: string, inner?: () => Promise<Backend>): Promise<boolean> {
   const size = jobSize()
-  if (size === undefined) return false
+  // A process that mpiexec has started alone may do anything.
+  if (size === undefined || (size === 1 && !jobCommands.includes(command))) return false
   if (!jobCommands.includes(command))
     throw new ConfigError(
       `${command} runs as one process, and was started as ${size}: start it without mpiexec or srun (several processes run ${jobCommands.join(', ')})`,

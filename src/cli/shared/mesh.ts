@@ -17,12 +17,13 @@ export const withMeshOption = (command: Command): Command =>
     })
 
 /**
- * Gives the default backend the devices of a run's mesh. XLA then divides the processor into as many. Throws a
- * ConfigError if the backend has one device only.
+ * Gives the default backend the devices of a run's mesh: XLA divides a processor into as many. Throws a ConfigError if
+ * another backend, a GPU or a TPU has too few devices, or a job has not as many processes.
  */
 export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>): Promise<void> {
   const { defaultEngine } = await import('../../engine/api/engine.js')
-  const { name, numDevices = 1, processes } = defaultEngine().backend
+  const { backend } = defaultEngine()
+  const { name, numDevices = 1, processes, hasOwnMemory } = backend
   const devices = mesh === null ? 1 : mesh.data * mesh.expert * mesh.tensor
   if (processes && devices !== processes.size)
     throw new ConfigError(
@@ -34,6 +35,11 @@ export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>)
   if (name !== 'xla')
     throw new ConfigError(
       `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and the backend ${name} has one: add --backend xla, start as many processes (switchyard launch), or train on one device with --mesh data=1`,
+    )
+  if (hasOwnMemory)
+    throw new ConfigError(
+      `train.mesh ${formatMesh(mesh)} needs ${devices} devices, and this machine has ${numDevices} (${await backend.describe()}): ` +
+        `make its sizes multiply to ${numDevices}, as in --mesh data=${numDevices}, or set SWITCHYARD_PJRT_PLUGIN to the plugin for processors, which are divided into as many devices`,
     )
   await computeWithXla({ cpuDevices: devices })
 }
