@@ -26,7 +26,7 @@ export interface ShareOfRun {
   readonly batch: number
 }
 
-/** What so many devices have of a run that is laid out so. */
+/** The share that this many devices of a mesh have of a run with these layouts. */
 export function shareOfRun(
   types: Readonly<Record<ArrayKind, Tree<Typed>>>,
   layouts: RunLayouts,

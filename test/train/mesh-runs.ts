@@ -32,13 +32,14 @@ async function finish(run: RunConfig, folder: string, checkpoint?: Checkpoint): 
   return { losses, validations, values: await parameterValues(trainer) }
 }
 
-const near = (actual: readonly number[], wanted: readonly number[]): void => {
+/** Within 1e-5 of each other, element by element. */
+export const near = (actual: readonly number[], wanted: readonly number[]): void => {
   expect(actual.length).toBe(wanted.length)
   expect(actual.reduce((worst, a, i) => Math.max(worst, Math.abs(a - wanted[i])), 0)).toBeLessThan(1e-5)
 }
 
 /** Adafactor that factors the small matrices here too. */
-const adafactor: RunConfig['train']['optimizer'] = {
+export const adafactor: RunConfig['train']['optimizer'] = {
   kind: 'adafactor',
   decayRate: 0.8,
   stepOffset: 0,

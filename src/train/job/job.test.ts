@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { localCommunicators } from '../../../test/processes/local-job.js'
+import { near } from '../../../test/train/mesh-runs.js'
 import { bundled, mpiexec, mpiLibrary } from '../../../test/processes/mpi-job.js'
 import { Job } from './job.js'
 
@@ -15,6 +16,8 @@ describe('a job', () => {
     expect(await all(job => job.any(false))).toEqual([false, false, false])
     const made = await all((job, rank) => job.fromFirst(async () => ({ folder: `runs/ä-${rank}` })))
     expect(made).toEqual(Array(3).fill({ folder: 'runs/ä-0' }))
+    const figures = { loss: NaN, best: undefined }
+    expect(await all(job => job.fromFirst(async () => figures))).toStrictEqual(Array(3).fill(figures))
     expect(jobs.map(job => job.isFirst)).toEqual([true, false, false])
   })
 
@@ -52,11 +55,6 @@ describe.skipIf(!mpiLibrary)('a training as several processes', () => {
     await program.remove()
     await rm(folder, { recursive: true })
   })
-
-  const near = (actual: readonly number[], wanted: readonly number[]): void => {
-    expect(actual.length).toBe(wanted.length)
-    expect(actual.reduce((worst, a, i) => Math.max(worst, Math.abs(a - wanted[i])), 0)).toBeLessThan(1e-5)
-  }
 
   it.each([
     [2, 'data=2'],

@@ -1,3 +1,4 @@
+import { deserialize, serialize } from 'node:v8'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
 import { defaultEngine } from '../../engine/api/engine.js'
 import { everyone } from '../../engine/compile/processes/communicator.js'
@@ -26,15 +27,14 @@ export class Job {
     return most !== 0
   }
 
-  /** What `make` gives on process 0, on all processes, which all call this. It must be JSON. */
+  /** What `make` gives on process 0, on all processes, which all call this. It is data that `structuredClone` takes. */
   async fromFirst<T>(make: () => Promise<T>): Promise<T> {
     const { several, isFirst } = this
     if (several === null) return make()
-    const bytes = isFirst ? new TextEncoder().encode(JSON.stringify({ value: await make() })) : new Uint8Array()
+    const bytes = isFirst ? new Uint8Array(serialize(await make())) : new Uint8Array()
     const length = await several.broadcast(new Uint8Array(Float64Array.of(bytes.length).buffer), 0)
     const [size] = new Float64Array(length.slice().buffer)
-    const text = await several.broadcast(isFirst ? bytes : new Uint8Array(size), 0)
-    return (JSON.parse(new TextDecoder().decode(text)) as { value: T }).value
+    return deserialize(await several.broadcast(isFirst ? bytes : new Uint8Array(size), 0)) as T
   }
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { leavesWithPaths } from '../../base/pytree.js'
 import { setBackend } from '../../engine/api/engine.js'
 import * as np from '../../engine/api/np.js'
@@ -10,6 +10,7 @@ import { referenceBackend } from '../../engine/compile/reference/backend.js'
 import { Mesh, P } from '../../engine/program/sharding.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import type { Batch } from '../../model/types.js'
+import { adafactor } from '../../../test/train/mesh-runs.js'
 import { config } from '../../../test/train/small-run.js'
 import { accumulatedTrainStep } from '../accumulate.js'
 import type { RunConfig } from '../config.js'
@@ -119,31 +120,11 @@ describe('a step by collectives', () => {
   beforeAll(() => {
     setBackend(referenceBackend)
   })
-  afterAll(() => {
-    setBackend(referenceBackend)
-  })
 
   const meshes = [{ data: 2 }, { expert: 2 }, { data: 2, expert: 2 }]
   const cases: [string, Settings][] = [
     ['Adam', settings({}, {}, {})],
-    [
-      'Adafactor, and embeddings that are not tied',
-      settings(
-        {
-          optimizer: {
-            kind: 'adafactor',
-            decayRate: 0.8,
-            stepOffset: 0,
-            clippingThreshold: 1,
-            minSizeToFactor: 8,
-            epsilon1: 1e-30,
-            epsilon2: 1e-3,
-          },
-        },
-        { tiedLogits: false },
-        {},
-      ),
-    ],
+    ['Adafactor, and embeddings that are not tied', settings({ optimizer: adafactor }, { tiedLogits: false }, {})],
     ['two parts of a batch', settings({ accumulate: 2 }, {}, {})],
     ["T5X's meaning", settings({ zLoss: 0.01, labelSmoothing: 0.1 }, { reference: 't5x' }, {})],
     ["Hugging Face's meaning", settings({}, { reference: 'hf', numEncoderLayers: 2 }, {})],

@@ -1,4 +1,17 @@
-import { encodeModule, get, I32, i32Add, i32Const, i32Multiply, leb, repeat, set, simd, V128 } from './encoding.js'
+import {
+  advance,
+  encodeModule,
+  get,
+  I32,
+  i32Add,
+  i32Const,
+  i32Multiply,
+  leb,
+  repeat,
+  set,
+  simd,
+  V128,
+} from './encoding.js'
 import { f32x4, i16x8, i32x4, i8x16, v128 } from './instructions.js'
 
 /** The number of elements in a block: 16 bytes of 4 bits. */
@@ -32,7 +45,6 @@ export function blockProductCode(rows: number): Uint8Array<ArrayBuffer> {
   const totals = list(rows, () => local(V128))
   const targets = list(rows, () => local(I32))
 
-  const advance = (at: number, by: number): number[] => [...get(at), ...i32Const(by), ...i32Add, ...set(at)]
   const cut = (element: number, i: number): number[] => [
     ...get(packed),
     ...(i === 0 ? [] : [...i32Const(4 * i), ...simd(i16x8.shrU)]),

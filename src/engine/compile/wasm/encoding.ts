@@ -41,10 +41,18 @@ export const i32Multiply = [0x6c]
 export const shiftLeft = [0x74]
 export const simd = (opcode: number): number[] => [0xfd, ...leb(opcode)]
 
+/** `local += by` */
+export const advance = (local: number, by: number): number[] => [
+  ...get(local),
+  ...i32Const(by),
+  ...i32Add,
+  ...set(local),
+]
+
 /** `do { body; index += step } while (index < end)`, for locals `index` and `end`, unsigned. */
 export function repeat(index: number, step: number, end: number, body: readonly number[]): number[] {
-  const advance = [...get(index), ...i32Const(step), ...i32Add, TEE, ...leb(index)]
-  return [LOOP, NO_RESULT, ...body, ...advance, ...get(end), LESS_UNSIGNED, BRANCH_IF, 0, END]
+  const next = [...get(index), ...i32Const(step), ...i32Add, TEE, ...leb(index)]
+  return [LOOP, NO_RESULT, ...body, ...next, ...get(end), LESS_UNSIGNED, BRANCH_IF, 0, END]
 }
 
 /** `if (top of stack) body` */

@@ -1,4 +1,4 @@
-import { encodeModule, get, I32, i32Add, i32Const, leb, repeat, set, simd, V128 } from './encoding.js'
+import { advance, encodeModule, get, I32, i32Add, i32Const, leb, repeat, set, simd, V128 } from './encoding.js'
 import { i32x4, i8x16, v128 } from './instructions.js'
 
 /** How many inputs are multiplied between a load and a store of the sums. */
@@ -61,7 +61,6 @@ export function integerProductCode(rows: number, outputs: number): Uint8Array<Ar
       }),
     ),
   ]
-  const advance = (at: number, by: number): number[] => [...get(at), ...i32Const(by), ...i32Add, ...set(at)]
   const someColumns = [
     ...eachSum((total, offset) => [...get(sumAt), ...simd(v128.load), 4, ...leb(offset), ...set(total)]),
     ...list(columns / 8, eight => list(BLOCK_INPUTS / 2, pair => product(pair, eight)).flat()).flat(),

@@ -56,7 +56,7 @@ export class PageArenas {
   }
 }
 
-/** A memory of at least so many bytes; undefined if the system has no room for it. */
+/** A memory of at least this many bytes; undefined if the system has no room for it. */
 function memoryOf(bytes: number): WebAssembly.Memory | undefined {
   const pages = Math.ceil(bytes / PAGE)
   try {

@@ -23,8 +23,8 @@ const SHORT_PAUSE_MS = 0.05
 const LONG_PAUSE_MS = 1
 /** How often a waiting process looks whether the others are alive. */
 const CHECK_MS = 1000
-/** What is known about a peer, in bytes of UTF-8. */
-const PEER_BYTES = 256
+/** What is known about a peer, in bytes of UTF-8: more than the longest name of a host (255) and a pid take. */
+const PEER_BYTES = 512
 
 /**
  * Processes that MPI connects. Operations do not block JavaScript: each is begun and then asked for, with pauses, so

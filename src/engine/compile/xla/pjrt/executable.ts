@@ -31,7 +31,7 @@ export class PjrtExecutable {
   }
 
   /**
-   * Starts a run on so many devices: each takes one part of each input. Returns a list of buffers for each device,
+   * Starts a run on `devices` devices: each takes one part of each input. Returns a list of buffers for each device,
    * valid until the next run, before the results are computed. Buffers that the program takes as donated are deleted.
    */
   execute(inputs: readonly DeviceParts[], devices: number): readonly BigUint64Array[] {

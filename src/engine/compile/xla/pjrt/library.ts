@@ -1,6 +1,7 @@
 import { ComputationError, SwitchyardError } from '../../../../base/errors.js'
 import { loadKoffi } from '../../koffi.js'
 import type { Koffi } from '../../koffi.js'
+import { Turns } from './turns.js'
 import { errorCode, functions, headerVersion } from './table.js'
 
 /** An address in native memory. */
@@ -58,6 +59,8 @@ export class PjrtLibrary {
 
   /** What native code may be using in other threads: kept here, so that it is not garbage-collected. */
   private readonly inUse = new Set<unknown>()
+  /** Of calls in other threads. */
+  private readonly turns = new Turns(MOST_IN_THREADS)
 
   private constructor(
     readonly path: string,
@@ -124,7 +127,7 @@ export class PjrtLibrary {
     }
   }
 
-  /** Frees a buffer. It is called for each array, so its arguments are not written anew. */
+  /** Frees a buffer. It is called for each array, so its arguments keep one memory. */
   destroyBuffer(buffer: Pointer): void {
     const [offset] = functions.Buffer_Destroy.fields.buffer
     let memory = this.memory.get('Buffer_Destroy')
@@ -144,25 +147,19 @@ export class PjrtLibrary {
     const call = this.functionOf(name)
     const inUse = { args, memory, kept }
     this.inUse.add(inUse)
-    if (this.inThreads < MOST_IN_THREADS) this.inThreads++
-    else await new Promise<void>(resolve => this.turns.push(resolve))
     try {
-      const error = await new Promise<Pointer | null>((resolve, reject) =>
-        call.async(memory, (failure, result) => (failure ? reject(failure) : resolve(result))),
+      const error = await this.turns.run(
+        () =>
+          new Promise<Pointer | null>((resolve, reject) =>
+            call.async(memory, (failure, result) => (failure ? reject(failure) : resolve(result))),
+          ),
       )
       if (error !== null) throw this.errorOf(error)
     } finally {
       this.inUse.delete(inUse)
-      const next = this.turns.shift()
-      if (next) next()
-      else this.inThreads--
     }
     return this.reader(memory, functions[name])
   }
-
-  /** How many calls run in other threads, and how those that wait for their turn begin. */
-  private inThreads = 0
-  private readonly turns: (() => void)[] = []
 
   /**
    * Waits for an event, without blocking JavaScript, and frees it. Throws a PjrtError if what it stands for failed.
@@ -273,7 +270,7 @@ export class PjrtLibrary {
   }
 }
 
-/** So many calls run or wait in other threads at once. koffi refuses more than 256, and gives each a stack. */
+/** At most this many calls run in other threads at once. koffi refuses more than 256, and gives each a stack. */
 const MOST_IN_THREADS = 64
 
 /** What happens before a plugin is loaded. */
