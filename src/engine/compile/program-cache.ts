@@ -5,7 +5,7 @@ import type { Executable, Partition } from './backend.js'
 import { partitionKey } from './partition.js'
 
 /** Compiles a program: see `Backend.compile`. */
-export type Compile = (program: Program, donated: readonly boolean[], partition?: Partition) => Promise<Executable>
+type Compile = (program: Program, donated: readonly boolean[], partition?: Partition) => Promise<Executable>
 
 /** Compiled programs. A program that equals an earlier one is not compiled again. */
 export class ProgramCache {
