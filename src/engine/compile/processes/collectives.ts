@@ -5,7 +5,7 @@ import { bytesOf, castHost, concatenateHost, sizeOf, tensorFromBytes } from '../
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { is } from '../../program/program.js'
 import type { Equation } from '../../program/program.js'
-import { shardShape } from '../../program/sharding.js'
+import { shardShape, shardStarts } from '../../program/sharding.js'
 import type { NamedSharding } from '../../program/sharding.js'
 import { partAt } from '../parts.js'
 import type { Group } from './communicator.js'
@@ -81,11 +81,7 @@ export async function gatherWhole(part: HostTensor, { spec }: NamedSharding, pla
 /** This process's part of an array. */
 export function ownPart(whole: HostTensor, sharding: NamedSharding, place: Place): HostTensor {
   const shape = shardShape(whole.shape, sharding)
-  const start = shape.map(
-    (size, dim) =>
-      (sharding.spec.dims[dim] ?? []).reduce((n, axis) => n * sharding.mesh.axisSize(axis) + place.along(axis), 0) *
-      size,
-  )
+  const start = shardStarts(whole.shape, sharding)[place.communicator.rank]
   return start.every(s => s === 0) && sizeOf(shape) === sizeOf(whole.shape) ? whole : partAt(whole, start, shape)
 }
 

@@ -69,7 +69,6 @@ const withoutHooks = {
 /** An MPI library that is loaded into this process. */
 export class MpiLibrary {
   private constructor(
-    readonly path: string,
     private readonly functions: { readonly [name in FunctionName]: Call },
     /** Its name and version: `MPICH 5.0.2`. */
     readonly version: string,
@@ -105,7 +104,7 @@ export class MpiLibrary {
       throw new ConfigError(
         `${path} is an MPI without MPICH's binary interface, such as Open MPI: install MPICH (${mpiInstallation()}), and start the processes with its mpiexec or with switchyard launch`,
       )
-    return new MpiLibrary(path, functions, version)
+    return new MpiLibrary(functions, version)
   }
 
   /** Joins the job that this process was started in. */
