@@ -72,6 +72,9 @@ export class ProcessManager {
         return
       case 'finalize':
         return reply('finalize_ack rc=0')
+      default:
+        // Without an answer the process would wait for ever. It fails at the closed stream, which ends the job.
+        stream.destroy()
     }
   }
 }
