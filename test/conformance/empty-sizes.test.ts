@@ -138,7 +138,7 @@ const alongSize: { readonly [name: string]: (x: Tensor) => Tensor } = {
 }
 
 describe.each(Object.keys(alongSize))('%s of no rows', name => {
-  it.each(tested)('%s', async dtype => {
+  it.each(['float32', 'int32', 'bool'] as const)('%s', async dtype => {
     const inputAt = (size: number): HostTensor => sample(dtype, [size, 4])
     const at = (size: number): Program => traceClosed([inputAt(size)], ([x]) => [alongSize[name](new Tensor(x)).value])
     const found = await problem(at, size => [inputAt(size)], { ulps: 4 })

@@ -122,13 +122,15 @@ describe('a step by collectives', () => {
   })
 
   const cases: [string, Settings][] = [
-    ['Adam', settings({}, {}, {})],
-    ['Adafactor, and embeddings that are not tied', settings({ optimizer: adafactor }, { tiedLogits: false }, {})],
-    ['two parts of a batch', settings({ accumulate: 2 }, {}, {})],
-    ["T5X's meaning", settings({ zLoss: 0.01, labelSmoothing: 0.1 }, { reference: 't5x' }, {})],
-    ["Hugging Face's meaning", settings({}, { reference: 'hf', numEncoderLayers: 2 }, {})],
-    ['no capacity', settings({}, {}, { trainCapacityFactor: null, selectedExperts: 2 })],
-    ['frozen experts', settings({ freeze: ['**/expert/**'] }, {}, {})],
+    [
+      "Adafactor, T5X's meaning, embeddings that are not tied",
+      settings({ optimizer: adafactor, zLoss: 0.01, labelSmoothing: 0.1 }, { tiedLogits: false, reference: 't5x' }, {}),
+    ],
+    ["two parts of a batch, Hugging Face's meaning", settings({ accumulate: 2 }, { reference: 'hf' }, {})],
+    [
+      'no capacity, frozen experts',
+      settings({ freeze: ['**/expert/**'] }, {}, { trainCapacityFactor: null, selectedExperts: 2 }),
+    ],
   ]
   it.each(cases)('%s: gives the numbers of one device', async (_, run) => {
     const single = await train(run, null)
@@ -136,7 +138,7 @@ describe('a step by collectives', () => {
     same(await train(run, { data: 2, expert: 2 }), single)
   })
 
-  it.each([{ data: 2 }, { expert: 2 }, { data: 4 }])('gives the numbers of one device on %o', async mesh => {
+  it.each([{ data: 2 }, { expert: 2 }])('gives the numbers of one device on %o', async mesh => {
     const run = settings({}, {}, {})
     same(await train(run, mesh), await train(run, null))
   })

@@ -23,7 +23,6 @@ describe('a training on several processes', () => {
   })
 
   it.each<[VariantName, string]>([
-    ['Adam', 'data=2,expert=2'],
     ['Adafactor, no capacity', 'expert=4'],
     ['two parts, embeddings that are not tied, and an average', 'data=2,expert=2'],
     ['remat and scanned layers', 'data=2,expert=2'],

@@ -97,7 +97,6 @@ it.each([
   [1, 32, 48, false],
   [1, 768, 80, false],
   [1, 768, 80, true],
-  [2, 2048, 4096, false],
   [3, 2048, 4096, true],
   [4, 4096, 2048, false],
 ])('%i rows of %i elements times kernels of 8 bits in pages: the bits of the compiled program', async (...sizes) => {
