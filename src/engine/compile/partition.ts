@@ -65,8 +65,16 @@ export function partitionOf(
 export const isEverywhere = ({ mesh, spec }: NamedSharding): boolean =>
   spec.axes.every(axis => mesh.axisSize(axis) === 1)
 
+const layoutsOfResults = new WeakMap<Program, readonly (NamedSharding | null)[]>()
+
 /** The layout of each result of a program, as far as a `shardMap` that returns it says. */
-export function resultLayouts(program: Program): (NamedSharding | null)[] {
+export function resultLayouts(program: Program): readonly (NamedSharding | null)[] {
+  let layouts = layoutsOfResults.get(program)
+  if (!layouts) layoutsOfResults.set(program, (layouts = findResultLayouts(program)))
+  return layouts
+}
+
+function findResultLayouts(program: Program): (NamedSharding | null)[] {
   const known = new Map<Atom, NamedSharding>()
   for (const eqn of program.equations)
     if (is(eqn, 'shardMap'))

@@ -147,6 +147,23 @@ export function devicePositions(mesh: Mesh): number[][] {
   )
 }
 
+/**
+ * The devices that differ along these axes alone, in groups: those of a group by their number along the axes, the first
+ * of which is the outermost.
+ */
+export function deviceGroups(mesh: Mesh, axes: readonly string[]): number[][] {
+  const groups = new Map<string, number[]>()
+  const positions = devicePositions(mesh)
+  const places = axes.map(axis => mesh.axes.findIndex(a => a.name === axis))
+  const numberAlong = (device: number): number =>
+    places.reduce((n, place) => n * mesh.axes[place].size + positions[device][place], 0)
+  positions.forEach((position, device) => {
+    const key = position.filter((_, i) => !places.includes(i)).join()
+    groups.set(key, [...(groups.get(key) ?? []), device])
+  })
+  return [...groups.values()].map(group => group.toSorted((a, b) => numberAlong(a) - numberAlong(b)))
+}
+
 /** The index at which each device's part of an array begins, for devices 0, 1, ...: see `shardShape` for its shape. */
 export function shardStarts(shape: readonly number[], sharding: NamedSharding): number[][] {
   const { mesh, spec } = sharding

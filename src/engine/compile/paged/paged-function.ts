@@ -1,8 +1,9 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Atom } from '../../program/program.js'
-import type { Backend, Buffer, CompiledWithWeights, Executable, ExecutableStats } from '../backend.js'
+import type { Backend, Buffer, CompiledWithWeights, Executable } from '../backend.js'
 import { takeResults } from '../cut.js'
 import type { Cut } from '../cut.js'
+import { sumOfStats } from '../stats.js'
 import type { Groups, RegionInputs, RegionRunner } from './groups.js'
 import { readInMemory } from './regions.js'
 import type { Region } from './regions.js'
@@ -70,7 +71,7 @@ export class PagedFunction {
     for (const [i, { compiled }] of this.segments.entries())
       executables.push(await compiled?.at(cut.segments[i].program))
     return {
-      stats: sumOf(executables.flatMap(e => e?.stats ?? [])),
+      stats: sumOfStats(executables.flatMap(e => e?.stats ?? [])),
       run: (others, written) => this.run(cut, executables, others, written ?? new Set()),
       release: async () => {
         await Promise.all(executables.map(e => e?.release()))
@@ -125,16 +126,5 @@ async function hostInputs(
     scalars: await all(scalars),
     arrays: await all(arrays),
     sources: sources && (await read(sources)),
-  }
-}
-
-const sumOf = (stats: readonly ExecutableStats[]): ExecutableStats => {
-  const total = (key: keyof ExecutableStats): number => stats.reduce((sum, s) => sum + s[key], 0)
-  return {
-    nodes: total('nodes'),
-    generators: total('generators'),
-    fusedLoops: total('fusedLoops'),
-    inPlaceBytes: total('inPlaceBytes'),
-    weightBytes: total('weightBytes'),
   }
 }

@@ -8,6 +8,7 @@ import type { Backend, Buffer, Executable, ExecutableStats } from '../backend.js
 import { takeResults } from '../cut.js'
 import type { Cut, Region } from '../cut.js'
 import { isEverywhere } from '../partition.js'
+import { sumOfStats } from '../stats.js'
 import { ProcessBuffer } from './buffer.js'
 import { gatherWhole, ownPart, runCollective } from './collectives.js'
 import type { Place } from './place.js'
@@ -39,14 +40,7 @@ export class ProcessExecutable implements Executable {
     private readonly wrap: (aval: Aval, part: Buffer, sharding: NamedSharding) => ProcessBuffer,
   ) {
     this.shardings = layouts.outputs.map(o => o.sharding)
-    const total = (key: keyof ExecutableStats): number => segments.reduce((n, s) => n + (s?.stats[key] ?? 0), 0)
-    this.stats = {
-      nodes: total('nodes'),
-      generators: total('generators'),
-      fusedLoops: total('fusedLoops'),
-      inPlaceBytes: total('inPlaceBytes'),
-      weightBytes: total('weightBytes'),
-    }
+    this.stats = sumOfStats(segments.flatMap(s => s?.stats ?? []))
   }
 
   async run(inputs: readonly Buffer[], written: Set<Buffer> = new Set(), name?: string): Promise<Buffer[]> {

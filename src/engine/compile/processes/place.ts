@@ -1,11 +1,11 @@
 import { check } from '../../../base/errors.js'
-import { devicePositions } from '../../program/sharding.js'
+import { deviceGroups, devicePositions } from '../../program/sharding.js'
 import type { Mesh } from '../../program/sharding.js'
 import type { Communicator, Group } from './communicator.js'
 
 /** Where a process is on a mesh: process i is device i. */
 export class Place {
-  private readonly positions: readonly (readonly number[])[]
+  private readonly position: readonly number[]
   private readonly groups = new Map<string, Group>()
 
   /** Throws a ShapeError unless the mesh has as many devices as there are processes. */
@@ -18,12 +18,12 @@ export class Place {
       () =>
         `${mesh} has ${mesh.size} devices, and this job has ${communicator.size} processes, each of which is a device: make both equal`,
     )
-    this.positions = devicePositions(mesh)
+    this.position = devicePositions(mesh)[communicator.rank]
   }
 
   /** The position of this process along an axis. */
   along(axis: string): number {
-    return this.positions[this.communicator.rank][this.numberOf(axis)]
+    return this.position[this.mesh.axes.findIndex(a => a.name === axis)]
   }
 
   /** The processes that differ from this one along these axes alone, the last axis varying fastest. */
@@ -31,20 +31,9 @@ export class Place {
     const key = axes.join()
     let group = this.groups.get(key)
     if (!group) {
-      const numbers = axes.map(a => this.numberOf(a))
-      const own = this.positions[this.communicator.rank]
-      const members = this.positions
-        .map((position, rank) => ({ position, rank }))
-        .filter(({ position }) => position.every((p, i) => numbers.includes(i) || p === own[i]))
-      const order = (position: readonly number[]): number =>
-        numbers.reduce((n, i) => n * this.mesh.axes[i].size + position[i], 0)
-      members.sort((a, b) => order(a.position) - order(b.position))
-      this.groups.set(key, (group = members.map(m => m.rank)))
+      const { rank } = this.communicator
+      this.groups.set(key, (group = deviceGroups(this.mesh, axes).find(members => members.includes(rank))!))
     }
     return group
-  }
-
-  private numberOf(axis: string): number {
-    return this.mesh.axes.findIndex(a => a.name === axis)
   }
 }

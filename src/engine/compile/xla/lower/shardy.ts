@@ -1,7 +1,7 @@
 /** Meshes and layouts in the dialect Shardy, XLA's partitioner. */
 import type { Aval } from '../../../program/aval.js'
-import { devicePositions, PartitionSpec } from '../../../program/sharding.js'
-import type { Mesh, MeshAxis, Partition } from '../../../program/sharding.js'
+import { PartitionSpec } from '../../../program/sharding.js'
+import type { Mesh, Partition } from '../../../program/sharding.js'
 import type { Atom, Program } from '../../../program/program.js'
 
 /** The declaration of the module's mesh, which layouts refer to as `@mesh`. */
@@ -40,19 +40,4 @@ export function layoutTexts(program: Program, { inputs, outputs }: Partition): L
     inputs: program.inputs.map((v, i) => text(v, inputs[i])),
     outputs: program.outputs.map((o, i) => text(o, outputs[i])),
   }
-}
-
-/** The groups of devices that compute together along mesh axes: in each, the devices differ along these axes only. */
-export function deviceGroups(mesh: Mesh, axes: readonly MeshAxis[]): number[][] {
-  const groups = new Map<string, number[]>()
-  const positions = devicePositions(mesh)
-  const places = axes.map(a => mesh.axes.findIndex(m => m.name === a.name))
-  /** The number of a device along the axes, the first of which is the outermost. */
-  const numberAlong = (device: number): number => axes.reduce((n, a, i) => n * a.size + positions[device][places[i]], 0)
-  positions.forEach((position, device) => {
-    const others = position.filter((_, i) => !places.includes(i))
-    const key = others.join()
-    groups.set(key, [...(groups.get(key) ?? []), device])
-  })
-  return [...groups.values()].map(group => group.toSorted((a, b) => numberAlong(a) - numberAlong(b)))
 }

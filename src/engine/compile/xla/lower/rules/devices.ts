@@ -1,9 +1,10 @@
+import { deviceGroups } from '../../../../program/sharding.js'
 import type { Mesh, MeshAxis } from '../../../../program/sharding.js'
 import { expandShardMap, onOneDevice } from '../../../../transform/expand-shard-map.js'
 import { integer } from '../mlir.js'
 import type { Attributes } from '../mlir.js'
 import * as ops from '../ops.js'
-import { deviceGroups, manualAxesText, shardingsText, shardingText } from '../shardy.js'
+import { manualAxesText, shardingsText, shardingText } from '../shardy.js'
 import type { BlockWriter, Lowered } from '../writer.js'
 import { widened } from './reduce.js'
 import type { LoweringContext, Lowerings } from './rule.js'
@@ -67,12 +68,12 @@ export const deviceRules = {
       concat_dimension: integer(concatDim),
       split_count: integer(axis.size),
       channel_handle: channel,
-      replica_groups: listsText(deviceGroups(meshOf(module), [axis])),
+      replica_groups: listsText(deviceGroups(meshOf(module), [axis.name])),
     }),
   ],
 
   ppermute: ({ block, module, outs }, [x], { axis, permutation }) => {
-    const groups = deviceGroups(meshOf(module), [axis])
+    const groups = deviceGroups(meshOf(module), [axis.name])
     const pairs = groups.flatMap(group => permutation.map(([from, to]) => [group[from], group[to]]))
     // Without pairs, no device receives anything.
     if (pairs.length === 0) return [ops.like(block, x, 0)]
@@ -103,7 +104,12 @@ const channel = '#stablehlo.channel_handle<handle = 1, type = 1>'
 
 const alongAxes = (mesh: Mesh, axes: readonly MeshAxis[]): Attributes => ({
   channel_handle: channel,
-  replica_groups: listsText(deviceGroups(mesh, axes)),
+  replica_groups: listsText(
+    deviceGroups(
+      mesh,
+      axes.map(a => a.name),
+    ),
+  ),
   use_global_device_ids: 'unit',
 })
 
