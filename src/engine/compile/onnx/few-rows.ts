@@ -111,9 +111,8 @@ async function stepsOf(
     for (const e of left) {
       if (isProduct(e, given) !== areProducts || !isReady(e)) continue
       part.push(e)
-      if (!areProducts) e.outputs.forEach(o => known.add(o))
+      e.outputs.forEach(o => known.add(o))
     }
-    for (const e of part) e.outputs.forEach(o => known.add(o))
     if (part.length === 0 && parts.at(-1)?.length === 0) return null
     parts.push(part)
     left = left.filter(e => !part.includes(e))

@@ -16,19 +16,20 @@ const MAX_SIZES = 256
  */
 const COPY = 1.4
 
+/** What a region computes for one group. */
+export interface GroupRun {
+  readonly numRows: number
+  /** Makes the program for `numRows` rows, whose inputs are `operands`, then the `parts` of the page. */
+  readonly program: () => Program
+  readonly operands: readonly Buffer[]
+  readonly page: Page
+  readonly parts: readonly Buffer[]
+}
+
 /** A region for one group, compiled for all numbers of rows. */
 export interface CompiledGroup {
-  /**
-   * Runs the region for one group. `program` makes its program for `numRows` rows, whose inputs are `operands`, then
-   * the `parts` of the page.
-   */
-  run(
-    numRows: number,
-    program: () => Program,
-    operands: readonly Buffer[],
-    page: Page,
-    parts: readonly Buffer[],
-  ): Promise<Buffer[]>
+  /** Runs the region for one group. */
+  run(group: GroupRun): Promise<Buffer[]>
   release(): Promise<void>
 }
 
@@ -67,16 +68,10 @@ class GroupOfFewRows implements CompiledGroup {
     private readonly make: (program: Program) => Promise<FewRows | null>,
   ) {}
 
-  async run(
-    numRows: number,
-    program: () => Program,
-    operands: readonly Buffer[],
-    page: Page,
-    parts: readonly Buffer[],
-  ): Promise<Buffer[]> {
-    const few = await cachedPromise(this.sizes, numRows, () => this.make(program()))
-    const results = few && (await few.run([...operands, ...parts]))
-    return results ?? this.compiled.run(numRows, program, operands, page, parts)
+  async run(group: GroupRun): Promise<Buffer[]> {
+    const few = await cachedPromise(this.sizes, group.numRows, () => this.make(group.program()))
+    const results = few && (await few.run([...group.operands, ...group.parts]))
+    return results ?? this.compiled.run(group)
   }
 
   async release(): Promise<void> {
@@ -91,19 +86,14 @@ class GroupWithInputs implements CompiledGroup {
 
   constructor(private readonly compiled: CompiledWithWeights) {}
 
-  async run(
-    numRows: number,
-    program: () => Program,
-    operands: readonly Buffer[],
-    _: Page,
-    parts: readonly Buffer[],
-  ): Promise<Buffer[]> {
+  async run({ numRows, program, operands, parts }: GroupRun): Promise<Buffer[]> {
     const executable = await cachedPromise(this.sizes, numRows, () => this.compiled.at(program()))
     return executable.run([...operands, ...parts])
   }
 
-  release(): Promise<void> {
-    return this.compiled.release()
+  async release(): Promise<void> {
+    for (const executable of this.sizes.values()) await release(executable)
+    await this.compiled.release()
   }
 }
 
@@ -126,13 +116,7 @@ class GroupWithWeights implements CompiledGroup {
     private readonly numParts: number,
   ) {}
 
-  async run(
-    numRows: number,
-    make: () => Program,
-    operands: readonly Buffer[],
-    page: Page,
-    parts: readonly Buffer[],
-  ): Promise<Buffer[]> {
+  async run({ numRows, program: make, operands, page, parts }: GroupRun): Promise<Buffer[]> {
     let program = this.programs.get(numRows)
     if (!program) this.programs.set(numRows, (program = make()))
     const compiled = this.ofPages.get(page) ?? this.compile(page, parts)

@@ -77,13 +77,14 @@ export class RegionRunner {
         ...scalars,
         ...arrays.map(x => partOf(x, page.index)),
       ]
-      const outputs = await this.group.run(
+      const pageParts = page.parts
+      const outputs = await this.group.run({
         numRows,
-        () => groupProgram(region, numRows),
-        operands.map(put),
+        program: () => groupProgram(region, numRows),
+        operands: operands.map(put),
         page,
-        parts.map(part => put(page.parts[part])),
-      )
+        parts: parts.map(part => put(pageParts[part])),
+      })
       for (const [i, output] of outputs.entries()) {
         const { data, shape } = await output.read()
         copyInto(results[i].data, data, starts[page.index] * sizeOf(shape.slice(1)))
