@@ -14,10 +14,9 @@ import { recipes } from '../src/config/recipes.js'
 import { tokenFlops } from '../src/plan/computation.js'
 import { cpuDevice } from '../src/plan/devices.js'
 import { runSpecs } from '../src/plan/memory.js'
-import { devicesIn } from '../src/plan/mesh-shape.js'
 import type { MeshShape } from '../src/plan/mesh-shape.js'
 import { planStep } from '../src/plan/plan.js'
-import { formatMesh } from '../src/train/parallel/mesh-config.js'
+import { devicesIn, formatMesh } from '../src/train/parallel/mesh-config.js'
 import { at } from './peers.js'
 
 const { values: options } = parseArgs({

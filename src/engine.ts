@@ -47,21 +47,19 @@ export { joinProcesses, openBackend } from './engine/api/open-backend.js'
 export type { BackendName } from './engine/api/open-backend.js'
 export type { XlaOptions } from './engine/compile/xla/options.js'
 export type {
+  ArrayShard,
   Backend,
   Buffer,
   Compilation,
   CompiledWithWeights,
   Executable,
-  FewRows,
-} from './engine/compile/backend.js'
-export type { Communicator, Group, Reduction } from './engine/compile/processes/communicator.js'
-export type {
-  ArrayShard,
   ExecutableStats,
+  FewRows,
   Partition,
   ProgramsAtSizes,
   WithWeightsOptions,
 } from './engine/compile/backend.js'
+export type { Communicator, Group, Reduction } from './engine/compile/processes/communicator.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
 export type { GraphInfo, InputPart, Weight } from './engine/compile/onnx/proto.js'

@@ -10,11 +10,11 @@ export interface SplitTensor {
   readonly shape: readonly number[]
   readonly parts: readonly TensorPart[]
   /** Parts that other processes have. */
-  readonly remote?: readonly RemotePart[]
+  readonly remote?: readonly FetchedPart[]
 }
 
 /** A part that is fetched while the tensor is written. */
-export interface RemotePart {
+export interface FetchedPart {
   readonly start: readonly number[]
   readonly shape: readonly number[]
   /** Called once for each part, in their order. */

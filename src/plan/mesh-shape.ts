@@ -9,8 +9,6 @@ import { meshAxesOf } from '../train/parallel/rules.js'
  */
 export type MeshShape = Readonly<MeshConfig>
 
-export const devicesIn = ({ data, expert, tensor }: MeshShape): number => data * expert * tensor
-
 /** How many parts the batch is divided into. */
 export const batchShards = ({ data, expert }: MeshShape): number => data * expert
 

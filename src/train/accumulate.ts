@@ -44,11 +44,12 @@ export function accumulatedTrainStep<B extends TensorTree>(
   parts: number,
   { onTrace, layouts }: StepOptions = {},
 ): (frozen: TensorTree) => TrainStep<B> {
-  const device = layouts?.collectives ? devicePart(layouts.params) : undefined
+  const isShared = layouts?.collectives ?? false
+  const device = devicePart(layouts)
   const layoutsOfSums = ({ collectives, params }: StepLayouts): Tree<NamedSharding> =>
     collectives ? shareLayouts(params) : params
   /** A gradient as a part of the array that holds those of all devices. */
-  const asSum = (g: Tensor): Tensor => (device ? np.expandDims(g, 0) : g)
+  const asSum = (g: Tensor): Tensor => (isShared ? np.expandDims(g, 0) : g)
   const noSums = jitOnMesh(
     function noGradients(params: TensorTree) {
       return treeMap((p: Tensor) => asSum(np.zeros(p.shape, p.dtype)), params) as TensorTree
@@ -67,7 +68,7 @@ export function accumulatedTrainStep<B extends TensorTree>(
     { key, step, index }: PartScalars,
     frozen: TensorTree,
   ): { sums: TensorTree; metrics: StepMetrics } {
-    const scalars = { key: device ? device.key(key) : key, step, index }
+    const scalars = { key: device.key(key), step, index }
     const [[value, metrics], gradients] = valueAndGrad(
       (p: TensorTree) => lossOfPart(lossWith(frozen), p, batch, scalars),
       { hasAux: true },
@@ -77,7 +78,7 @@ export function accumulatedTrainStep<B extends TensorTree>(
     const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), asSum(np.multiply(g, weight)))
     return {
       sums: treeMap(add, sums, gradients) as TensorTree,
-      metrics: { ...metrics, loss: device ? device.loss(value) : value },
+      metrics: { ...metrics, loss: device.loss(value) },
     }
   }
   const addPart = jitOnMesh(
@@ -111,9 +112,9 @@ export function accumulatedTrainStep<B extends TensorTree>(
         1e-9,
       ),
     ) // []
-    const ofShare = device ? treeMap((sum: Tensor) => np.squeeze(sum, 0), sums) : sums
+    const ofShare = isShared ? treeMap((sum: Tensor) => np.squeeze(sum, 0), sums) : sums
     const means = treeMap((sum: Tensor) => np.multiply(sum, inverse), ofShare) as TensorTree
-    return update(device ? device.gradients(means) : means, arrays, metrics, scalars)
+    return update(device.gradients(means), arrays, metrics, scalars)
   }
   const finish = jitOnMesh(
     updateFromSums,

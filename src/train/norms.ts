@@ -19,7 +19,7 @@ export interface Norms {
 
 /** These functions for a run's layouts. null: on one device. */
 export function normsOn(layouts: RunLayouts | null): Norms {
-  const total = layouts?.collectives ? devicePart(layouts.params).total : undefined
+  const { total } = devicePart(layouts)
   return {
     norm: jitOnMesh(
       function parameter_norm(params: TensorTree) {

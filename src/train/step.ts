@@ -45,33 +45,28 @@ export type TrainStep<B extends TensorTree> = (arrays: TrainArrays, inputs: Step
 
 /**
  * One training step as a function to be traced: forward, backward, clipping and the optimizer's update. `device`: what
- * one of several devices does; left out on one device.
+ * one of several devices does. Default: there is one.
  */
 export function trainStepFunction<B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,
   clipNorm: number | null,
-  device?: DevicePart,
+  device: DevicePart = devicePart(null),
 ): TrainStep<B> {
   const update = updateFunction(optimizer, clipNorm, device)
   return function trainStep(arrays, { batch, key, step, learningRate }) {
-    const stepKey = random.foldIn(key, step)
-    const deviceKey = device ? device.key(stepKey) : stepKey
-    const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => loss(p, batch, deviceKey, step), {
+    const stepKey = device.key(random.foldIn(key, step))
+    const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => loss(p, batch, stepKey, step), {
       hasAux: true,
     })(arrays.params)
-    return update(
-      device ? device.gradients(gradients) : gradients,
-      arrays,
-      { ...metrics, loss: device ? device.loss(value) : value },
-      { step, learningRate },
-    )
+    const allMetrics = { ...metrics, loss: device.loss(value) }
+    return update(device.gradients(gradients), arrays, allMetrics, { step, learningRate })
   }
 }
 
 /** The end of a step as a function to be traced: clips the gradients and makes the optimizer's update. */
 export const updateFunction =
-  (optimizer: Optimizer, clipNorm: number | null, device?: DevicePart) =>
+  (optimizer: Optimizer, clipNorm: number | null, { total }: DevicePart) =>
   (
     gradients: TensorTree,
     arrays: TrainArrays,
@@ -80,8 +75,8 @@ export const updateFunction =
   ): StepResult => {
     const clipped =
       clipNorm === null
-        ? { gradients, norm: globalNorm(gradients, device?.total) }
-        : clipByGlobalNorm(gradients, clipNorm, device?.total)
+        ? { gradients, norm: globalNorm(gradients, total) }
+        : clipByGlobalNorm(gradients, clipNorm, total)
     const { params, state } = optimizer.update(clipped.gradients, arrays.optimizer, arrays.params, {
       learningRate,
       step: np.astype(step, 'float32'),
@@ -125,7 +120,7 @@ export function trainStepWith<B extends TensorTree>(
   clipNorm: number | null,
   { onTrace, layouts }: StepOptions,
 ): (frozen: TensorTree) => TrainStep<B> {
-  const device = layouts?.collectives ? devicePart(layouts.params) : undefined
+  const device = devicePart(layouts)
   function trainStep(arrays: TrainArrays, inputs: StepInputs<B>, frozen: TensorTree): StepResult {
     return trainStepFunction(lossWith(frozen), optimizer, clipNorm, device)(arrays, inputs)
   }

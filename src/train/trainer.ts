@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
-import { RunLock } from '../checkpoint/run-lock.js'
 import type { HeldLock } from '../checkpoint/run-lock.js'
 import { saveTask } from '../data/save-task.js'
 import { readCodec } from '../data/task.js'
@@ -25,6 +24,7 @@ import type { Progress } from './reporter.js'
 import { explainDivergence, readArrays, replay } from './replay.js'
 import { RunSaver } from './run-saver.js'
 import { currentJob } from './job/job.js'
+import { lockRun } from './job/lock-run.js'
 import { enterRunFolder } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
@@ -153,12 +153,12 @@ export class Trainer {
    * resume, the first new checkpoint takes the place of those that the previous attempt made after the resumed step.
    */
   async run(folder: string, options: TrainerRunOptions = {}): Promise<RunEnd> {
-    const lock = options.lock ?? (currentJob().isFirst ? await RunLock.acquire(folder) : undefined)
+    const lock = options.lock ?? (await lockRun(folder))
     try {
       return await this.runLocked(folder, options)
     } finally {
       await this.parts.batches.stop()
-      if (options.lock === undefined) await lock?.release()
+      if (options.lock === undefined) await lock.release()
     }
   }
 

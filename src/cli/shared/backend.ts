@@ -47,7 +47,8 @@ let used: Name = names[0]
 /** What a command that goes on with this one's work needs, to compute with the same backend: ` --backend xla`. */
 export const sameBackend = (): string => (used === backendOfEnvironment() ? '' : ` --backend ${used}`)
 
-const openXla = async (): Promise<Backend> => (await import('../../engine/api/open-backend.js')).openBackend('xla')
+const openXla = async (options: XlaOptions = {}): Promise<Backend> =>
+  (await import('../../engine/api/open-backend.js')).openBackend('xla', options)
 
 async function useBackend(name: Name): Promise<void> {
   if (name === used) return
@@ -56,8 +57,7 @@ async function useBackend(name: Name): Promise<void> {
 }
 
 /** Makes XLA the default backend, and shows when it compiles. */
-export async function computeWithXla(options: XlaOptions = {}): Promise<void> {
+export async function computeWithXla(options?: XlaOptions): Promise<void> {
   const { setBackend } = await import('../../engine/api/engine.js')
-  const { openBackend } = await import('../../engine/api/open-backend.js')
-  watchCompiling(setBackend(await openBackend('xla', options)).compiling)
+  watchCompiling(setBackend(await openXla(options)).compiling)
 }

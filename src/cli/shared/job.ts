@@ -1,12 +1,9 @@
 /** A command that is one of several processes: started by mpiexec, SLURM or `switchyard launch`. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../base/errors.js'
-import { RunLock } from '../../checkpoint/run-lock.js'
-import type { HeldLock } from '../../checkpoint/run-lock.js'
 import type { Backend } from '../../engine/compile/backend.js'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
 import { jobSize } from '../../engine/compile/processes/mpi/join-job.js'
-import { Job } from '../../train/job/job.js'
 import { invocation } from './invocation.js'
 
 /** The commands that run as several processes. */
@@ -21,9 +18,6 @@ const PATIENCE_MS = 2000
 let processes: Communicator | null = null
 /** Shows this process's output again, if `mute` hides it. */
 let unmute = (): void => undefined
-
-/** The job of this process. */
-export const thisJob = (): Job => new Job(processes)
 
 /**
  * Joins the job that this process was started in, if any, and makes its backend the default. `inner`: makes what
@@ -54,10 +48,6 @@ export const jobInvocation = (): string => {
     ? `mpiexec -n ${processes.size} ${invocation()}`
     : `${invocation()} launch --processes ${processes.size} --`
 }
-
-/** The lock of a run's folder, which the first process of a job holds for all. */
-export const lockRun = async (folder: string): Promise<HeldLock> =>
-  thisJob().isFirst ? RunLock.acquire(folder) : { folder, release: async () => undefined }
 
 /** Called before an error is printed: other processes than the first print only errors that it does not have. */
 export async function beforeError(): Promise<void> {

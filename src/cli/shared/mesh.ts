@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { RunConfig } from '../../train/config.js'
-import { formatMesh } from '../../train/parallel/mesh-config.js'
+import { devicesIn, formatMesh } from '../../train/parallel/mesh-config.js'
 import { computeWithXla } from './backend.js'
 
 /** Adds `--mesh` to a command that trains: the same as `--set train.mesh=...`. */
@@ -24,7 +24,7 @@ export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>)
   const { defaultEngine } = await import('../../engine/api/engine.js')
   const { backend } = defaultEngine()
   const { name, numDevices = 1, processes, hasOwnMemory } = backend
-  const devices = mesh === null ? 1 : mesh.data * mesh.expert * mesh.tensor
+  const devices = mesh === null ? 1 : devicesIn(mesh)
   if (processes && devices !== processes.size)
     throw new ConfigError(
       `this job has ${processes.size} processes, and train.mesh is ${mesh === null ? 'not set' : formatMesh(mesh)}: ` +

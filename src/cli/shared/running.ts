@@ -17,10 +17,12 @@ import type { RunEnd, Trainer } from '../../train/trainer.js'
 import { unusedSettings } from '../../train/unused-settings.js'
 import type { TrainerValues } from '../../train/values.js'
 import { sameBackend } from './backend.js'
+import { currentJob } from '../../train/job/job.js'
+import { lockRun } from '../../train/job/lock-run.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { customModel, reportHeldOut } from './held-out.js'
-import { jobInvocation, lockRun, thisJob } from './job.js'
+import { jobInvocation } from './job.js'
 import { invocation } from './invocation.js'
 import { showProgress } from './progress.js'
 import { countExamples } from './report.js'
@@ -53,7 +55,7 @@ export async function enterFolder(
   origin: RunOrigin,
   values?: TrainerValues,
 ): Promise<Run> {
-  const job = thisJob()
+  const job = currentJob()
   const folder = await job.fromFirst(() => nextFreeFolder(wanted))
   const lock = await lockRun(folder)
   if (job.isFirst) await writeOrigin(folder, origin)
@@ -115,7 +117,7 @@ export async function runToEnd(run: Run): Promise<void> {
  * write.
  */
 async function removeUnused(folder: string, lock: HeldLock): Promise<void> {
-  if (!thisJob().isFirst) return
+  if (!currentJob().isFirst) return
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
   // The batch of a run that diverged, and the settings to make its steps again, are still wanted.
   if (checkpoints?.length !== 0 || (await divergedSteps(folder)).length > 0) return
@@ -146,7 +148,7 @@ async function conclude({ trainer, folder, values, report }: Run): Promise<void>
   const { config, task } = trainer
   const params = await trainer.bestParams(folder)
   // The others wait until the first process has evaluated the model.
-  if (!thisJob().isFirst) return
+  if (!currentJob().isFirst) return
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const evaluated = await reportHeldOut(params, config, task, customModel(values))

@@ -13,10 +13,11 @@ import type { Origin } from '../../train/restore/origin.js'
 import { addSettings } from '../../train/run-origin.js'
 import { divergedSteps } from '../../train/run-files.js'
 import { readRunStart } from '../../train/run-start.js'
+import { currentJob } from '../../train/job/job.js'
+import { lockRun } from '../../train/job/lock-run.js'
 import type { RunStart } from '../../train/run-start.js'
 import { Trainer } from '../../train/trainer.js'
 import { findFolder } from '../shared/find-folder.js'
-import { lockRun, thisJob } from '../shared/job.js'
 import { invocation } from '../shared/invocation.js'
 import { openDevices } from '../shared/mesh.js'
 import { printSettings } from '../shared/running.js'
@@ -53,7 +54,7 @@ export async function resumeRun(
       await openDevices(config)
       const trainer = await Trainer.resume(config, checkpoint, { ...hooks, ...values })
       if (debugNans) return await printNaN(trainer, folder)
-      if (thisJob().isFirst) await addSettings(folder, set)
+      if (currentJob().isFirst) await addSettings(folder, set)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)

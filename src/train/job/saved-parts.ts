@@ -2,7 +2,7 @@
 import { allocate } from '../../base/dtypes.js'
 import { bytesOf, bytesOfType, sizeOf, tensorFromBytes } from '../../base/host-tensor.js'
 import { leavesWithPaths } from '../../base/pytree.js'
-import type { RemotePart } from '../../checkpoint/split-tensor.js'
+import type { FetchedPart } from '../../checkpoint/split-tensor.js'
 import { shardsOf } from '../../engine/api/mesh.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
@@ -20,11 +20,11 @@ function partsOf(shape: readonly number[], sharding: NamedSharding): { start: re
 }
 
 /** On process 0: the parts of an array that it does not have. They are received one by one, in this order. */
-export function remoteParts({ dtype, shape }: Tensor, sharding: NamedSharding): RemotePart[] {
+export function remoteParts({ dtype, shape }: Tensor, sharding: NamedSharding): FetchedPart[] {
   const { several, isFirst } = currentJob()
   if (several === null || !isFirst) return []
   const part = shardShape(shape, sharding)
-  return partsOf(shape, sharding).flatMap(({ start, isFirst: isSent }, rank): RemotePart[] => {
+  return partsOf(shape, sharding).flatMap(({ start, isFirst: isSent }, rank): FetchedPart[] => {
     if (!isSent || rank === 0) return []
     const fetch = async (): Promise<ReturnType<typeof tensorFromBytes>> => {
       if (sizeOf(part) === 0) return { dtype, shape: part, data: allocate(dtype, 0) }

@@ -6,7 +6,8 @@ import type { TensorTree } from '../../engine/api/tracing.js'
 /** The sum of numbers that belong to the arrays of a tree, in order. Devices with parts of arrays add theirs up. */
 export type AddUp = (numbers: readonly Tensor[]) => Tensor
 
-const addUp: AddUp = numbers => numbers.reduce((a, b) => np.add(a, b))
+/** The sum on one device. */
+export const addUp: AddUp = numbers => numbers.reduce((a, b) => np.add(a, b))
 
 /** The square root of the sum of squares of all elements of all arrays, shape []. */
 export const globalNorm = (tree: TensorTree, total: AddUp = addUp): Tensor =>

@@ -145,10 +145,14 @@ describe('a step by collectives', () => {
 
   it('draws other random numbers on each device, and the same ones in each run', async () => {
     const mesh = new Mesh({ data: 2, expert: 2, tensor: 1 })
-    const draw = shardMap((key: Tensor) => random.bits(devicePart({}).key(key), [1]), mesh, {
-      in: P(),
-      out: P(batchAxes),
-    })
+    const draw = shardMap(
+      (key: Tensor) => random.bits(devicePart({ mesh, collectives: true, params: {} }).key(key), [1]),
+      mesh,
+      {
+        in: P(),
+        out: P(batchAxes),
+      },
+    )
     const numbers = await draw(random.key(3)).numbers()
     expect(new Set(numbers).size).toBe(4)
     const noisy = settings({}, { dropoutRate: 0.2 }, { jitterNoise: 0.1, expertDropoutRate: 0.2 })

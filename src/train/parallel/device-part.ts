@@ -8,7 +8,9 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
 import { NamedSharding, P } from '../../engine/program/sharding.js'
 import type { PartitionSpec } from '../../engine/program/sharding.js'
+import { addUp } from '../optimizers/clipping.js'
 import type { AddUp } from '../optimizers/clipping.js'
+import type { MeshProgram } from './jit-on-mesh.js'
 import { batchAxes } from './rules.js'
 import type { MeshAxisName } from './rules.js'
 
@@ -24,11 +26,21 @@ export interface DevicePart {
   readonly total: AddUp
 }
 
+/** What there is to do without collectives: nothing. */
+const wholeRun: DevicePart = { key: key => key, loss: loss => loss, gradients: g => g, total: addUp }
+
+/**
+ * A device's part of a step of a run. Without a mesh, or if the backend's compiler divides the step, it is the step.
+ */
+export const devicePart = (
+  run: (MeshProgram & { readonly params: Tree<NamedSharding> }) | null | undefined,
+): DevicePart => (run?.collectives ? ofDevices(run.params) : wholeRun)
+
 /**
  * A device's part of a step whose trained parameters have these layouts. A parameter's gradient is summed over all
  * devices that have a copy of it: those along the axes of the batch that do not divide it.
  */
-export function devicePart(params: Tree<NamedSharding>): DevicePart {
+function ofDevices(params: Tree<NamedSharding>): DevicePart {
   const specs = flatten<NamedSharding>(params).leaves.map(layout => layout.spec)
   /** Whether each array is a stack of experts, of which this device has some. All others are copies. */
   const hasExperts = specs.map(spec => spec.axes.includes('expert'))

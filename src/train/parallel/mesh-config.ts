@@ -15,6 +15,9 @@ export interface MeshConfig {
 
 const axes = ['data', 'expert', 'tensor'] as const
 
+/** How many devices a mesh has. */
+export const devicesIn = ({ data, expert, tensor }: Readonly<MeshConfig>): number => data * expert * tensor
+
 /** Reads a mesh in text form: `data=2,expert=4`. Undefined if the text is something else. */
 export function parseMesh(text: string): MeshConfig | undefined {
   const mesh: MeshConfig = { data: 1, expert: 1, tensor: 1 }
@@ -44,7 +47,7 @@ interface MeshedRun {
  * over it.
  */
 export function meshOfRun({ model, train: { mesh, rows, accumulate } }: MeshedRun): Mesh | null {
-  if (mesh === null || mesh.data * mesh.expert * mesh.tensor === 1) return null
+  if (mesh === null || devicesIn(mesh) === 1) return null
   const where = `train.mesh ${formatMesh(mesh)}`
   const refuse = (axis: string, devices: number, what: string, count: number): void => {
     if (count % devices !== 0)
