@@ -147,13 +147,16 @@ export class TextGenerator {
     const { maxInputTokens, maxRows } = this.scheduler.limits
     const { config, maxNewTokens } = this.model.options
     const { decoderStartId } = specialIdsOf(config)
-    for (const { requests, inputTokens } of FIRST_SIZES) {
-      if (requests > maxRows) continue
-      const inputs = new Array<number>(Math.min(inputTokens, maxInputTokens)).fill(decoderStartId)
-      const searches = Array.from({ length: requests }, () => warmUpSearch(decoderStartId, maxNewTokens))
-      await Promise.all(searches.map(search => this.queue.run(inputs, search)))
+    try {
+      for (const { requests, inputTokens } of FIRST_SIZES) {
+        if (requests > maxRows) continue
+        const inputs = new Array<number>(Math.min(inputTokens, maxInputTokens)).fill(decoderStartId)
+        const searches = Array.from({ length: requests }, () => warmUpSearch(decoderStartId, maxNewTokens))
+        await Promise.all(searches.map(search => this.queue.run(inputs, search)))
+      }
+    } finally {
+      this.scheduler.clearCounts()
     }
-    this.scheduler.clearCounts()
   }
 
   /** What the generator is doing, and counts since it was made. */
