@@ -17,10 +17,10 @@ const alongQueries = (x: Tensor): Tensor => np.expandDims(x, [1, 3]) // [batch, 
 const alongKeys = (x: Tensor): Tensor => np.expandDims(x, [1, 2]) // [batch, 1, 1, key]
 
 /** Hides padding keys, from where the keys are not padding [batch, length]. */
-export const keyMask = (present: Tensor): Tensor => alongKeys(present) // [batch, 1, 1, key]
+const keyMask = (present: Tensor): Tensor => alongKeys(present) // [batch, 1, 1, key]
 
 /** Hides later keys from every query. */
-export const causalMask = (length: number): Tensor => np.tril(np.ones([1, 1, length, length], 'bool')) // [1, 1, query, key]
+const causalMask = (length: number): Tensor => np.tril(np.ones([1, 1, length, length], 'bool')) // [1, 1, query, key]
 
 /**
  * Hides keys of other segments: examples that are packed into one row do not attend to each other. Segment ids are

@@ -110,7 +110,7 @@ const kinds: readonly Device[] = [
 ]
 
 /** The names of the kinds of devices that are known. */
-export const deviceNames: readonly string[] = kinds.map(({ name }) => name)
+const deviceNames: readonly string[] = kinds.map(({ name }) => name)
 
 /** A known kind of device. Throws a ConfigError that names the nearest one. */
 export function deviceNamed(name: string): Device {

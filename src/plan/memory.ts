@@ -104,7 +104,7 @@ const localModel = (model: ModelConfig, { tensor }: MeshShape): ModelConfig => (
 })
 
 /** The elements of an optimizer's state for one device's part of an array. */
-export function stateElements(spec: TrainableSpec, optimizer: OptimizerConfig, mesh: MeshShape): number {
+function stateElements(spec: TrainableSpec, optimizer: OptimizerConfig, mesh: MeshShape): number {
   const local = localShape(spec, mesh)
   switch (optimizer.kind) {
     case 'adamW':

@@ -14,7 +14,7 @@ import type { StepPlan } from './plan.js'
 export const USABLE_MEMORY = 0.9
 
 /** The largest mesh that is tried where smaller ones do not fit. */
-export const MOST_DEVICES = 65_536
+const MOST_DEVICES = 65_536
 
 /** The plan of a training: the fastest mesh that fits, and the fastest plan of every other mesh that fits. */
 export interface TrainingPlan {

@@ -3,7 +3,7 @@ import { ConfigError } from '../base/errors.js'
 import type { NormalizerSpec } from './normalizer.js'
 
 /** The types of pieces, with their numbers in the format (sentencepiece_model.proto, SentencePiece.Type). */
-export const pieceTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
+const pieceTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
 export type PieceType = keyof typeof pieceTypes
 
 export interface Piece {

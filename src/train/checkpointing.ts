@@ -121,7 +121,7 @@ export const isRun = ({ config }: Pick<Checkpoint, 'config'>): boolean =>
   config !== null && typeof config === 'object' && 'train' in config
 
 /** The runs in a folder that have a checkpoint, each with its latest. */
-export async function runsIn(folder: string): Promise<{ folder: string; checkpoint: string }[]> {
+async function runsIn(folder: string): Promise<{ folder: string; checkpoint: string }[]> {
   const names = await readdir(folder).catch(() => [])
   const found = await Promise.all(
     names.sort().map(async name => {

@@ -18,7 +18,7 @@ export const indexName = 'experts.json'
 export const pagesName = 'experts.bin'
 
 /** Pages begin at multiples of this, which direct reads of a disk need. */
-export const PAGE_ALIGNMENT = 4096
+const PAGE_ALIGNMENT = 4096
 
 /** The index of 2,048 experts in 30 layers has 3 MB. */
 const maxIndexBytes = 256 * 2 ** 20

@@ -24,7 +24,7 @@ export interface StoredForm {
 }
 
 /** The stacks of experts of weights in the form in which they are to be written. */
-export const storedStacks = (weights: Weights, { dtype, bits }: StoredForm): ExpertStack[] =>
+const storedStacks = (weights: Weights, { dtype, bits }: StoredForm): ExpertStack[] =>
   expertStacks(
     weights.specs.map(spec => ({ ...spec, dtype: dtype ?? spec.dtype })),
     spec => nativeParts(spec, one => bits && quantizedTypesOf(weights, one, bits)),

@@ -70,7 +70,7 @@ export interface ExpertSource {
 export const PART_ALIGNMENT = 64
 
 /** The path of the sparse layer that a stack of kernels belongs to: `encoder/layers_1/mlp/expert`. */
-export const stackPath = ({ path }: Pick<ParameterSpec, 'path'>): string => path.split('/').slice(0, -2).join('/')
+const stackPath = ({ path }: Pick<ParameterSpec, 'path'>): string => path.split('/').slice(0, -2).join('/')
 
 /** A part before its place in a page is known. */
 export type UnplacedPart = Omit<ExpertPart, 'parameter' | 'offset'>

@@ -15,7 +15,7 @@ export interface AnswersOrigin {
 }
 
 /** The file beside a file of answers that holds their origin. */
-export const originPath = (out: string): string => `${out}.origin.json`
+const originPath = (out: string): string => `${out}.origin.json`
 
 /** The origin of the answers in the file `out`, which may be in the model's folder. */
 export const answersOrigin = async (

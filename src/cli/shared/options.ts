@@ -24,7 +24,7 @@ export function anyNumber(text: string): number {
 }
 
 /** Reads `--checkpoint`: which checkpoint of a run. */
-export function checkpointChoice(text: string): CheckpointChoice {
+function checkpointChoice(text: string): CheckpointChoice {
   const step = /^(?:step-)?(\d{1,15})$/.exec(text)?.[1]
   if (text === 'best' || text === 'latest') return text
   if (step === undefined) throw new InvalidArgumentError('expected best, latest, or the number of a step')

@@ -10,7 +10,7 @@ import type { CustomModelValues } from '../../train/loss.js'
 import { configFailure } from './config-failure.js'
 
 /** The files that are looked for, in this order. */
-export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
+const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
 
 /**
  * The tasks, recipes and other values of the folder's `switchyard.config.ts` (or .mts, .js, .mjs), with the built-in

@@ -86,7 +86,7 @@ const adafactor = "T5X's Adafactor, whose decay 0.8 and offset 0 the gin files g
 const ours = 'ours: not published, or free to choose'
 
 /** The sources of the values above that are not those of the model's preset. A path stands for those below it. */
-export const publishedSources: readonly PublishedSource[] = [
+const publishedSources: readonly PublishedSource[] = [
   { path: 'task', source: 'yours' },
   { path: 'model.dropoutRate', source: t5xGin },
   { path: 'router.expertDropoutRate', source: `${t5xGin}: the same as dropout` },

@@ -5,7 +5,7 @@ import type { Seed } from '../random/seed.js'
 import { doubleOf } from '../random/stateless.js'
 
 /** The seed of SeqIO's mixtures that have none and are not shuffled. */
-export const DEFAULT_MIXTURE_SEED = 42
+const DEFAULT_MIXTURE_SEED = 42
 
 /**
  * One sample of TensorFlow's `stateless_multinomial`: a class, drawn by its cumulative weights. `cumulative` is what

@@ -121,7 +121,7 @@ export class RandomChunks implements Dataset<Fields> {
 }
 
 /** The first token of a random chunk of `length` tokens, and the token after its last one. */
-export function randomChunk(
+function randomChunk(
   length: number,
   seed: Seed,
   { maxLength, minLength, uniformRandomStart }: Omit<ChunkOptions, 'padId'>,

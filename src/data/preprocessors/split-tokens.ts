@@ -69,7 +69,7 @@ function split(
 }
 
 /** A random length, log-uniform from `shortest` to `longest`, computed in float32 and rounded down. */
-export function randomLength(seed: Seed, shortest: number, longest: number): number {
+function randomLength(seed: Seed, shortest: number, longest: number): number {
   return Math.trunc(Math.fround(Math.exp(randomFloat32(seed, Math.log(shortest), Math.log(longest)))))
 }
 

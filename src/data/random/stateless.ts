@@ -11,12 +11,6 @@ import type { Seed, SeedDtype } from './seed.js'
 /** `count` uniformly random 32-bit words (`stateless_uniform` of dtype uint32; as int32, the full-range integers). */
 export const randomBits = (seed: Seed, count: number): Uint32Array => streamOf(seed).words(count)
 
-/** `count` uniformly random 64-bit words. The first 32-bit word of each pair is its low half. */
-export function randomBits64(seed: Seed, count: number): BigUint64Array {
-  const words = randomBits(seed, 2 * count)
-  return BigUint64Array.from({ length: count }, (_, i) => BigInt(words[2 * i]) | (BigInt(words[2 * i + 1]) << 32n))
-}
-
 /**
  * `count` int32 values in [minimum, maximum): minimum + word mod (maximum - minimum), with an unsigned remainder. An
  * empty interval is an error, unless `count` is 0, as in TensorFlow.
@@ -35,20 +29,13 @@ export function uniformInt32(seed: Seed, count: number, minimum: number, maximum
 export const randomInt32 = (seed: Seed, minimum: number, maximum: number): number =>
   uniformInt32(seed, 1, minimum, maximum)[0]
 
-/** `count` int64 values in [minimum, maximum), from one 64-bit word each. */
-export function uniformInt64(seed: Seed, count: number, minimum: bigint, maximum: bigint): BigInt64Array {
-  if (count === 0) return new BigInt64Array(0)
-  check(minimum < maximum, () => `a random integer needs a minimum below the maximum, not [${minimum}, ${maximum})`)
-  return BigInt64Array.from(randomBits64(seed, count), word => minimum + (word % (maximum - minimum)))
-}
-
 /** The number of random bits of a float32: the low 23 bits of a word are its mantissa. */
 export const FLOAT_BITS = 23
 
 const FLOAT_STEPS = 2 ** FLOAT_BITS
 
 /** The float32 in [0, 1) that TensorFlow makes of a 32-bit word. */
-export const floatOf = (word: number): number => (word & (FLOAT_STEPS - 1)) / FLOAT_STEPS
+const floatOf = (word: number): number => (word & (FLOAT_STEPS - 1)) / FLOAT_STEPS
 
 /**
  * `count` float32 values in [minimum, maximum): u * (maximum - minimum) + minimum, each step rounded to float32 as in
@@ -69,12 +56,6 @@ export const randomFloat32 = (seed: Seed, minimum = 0, maximum = 1): number =>
 
 /** The float64 in [0, 1) of two words: 20 bits of the first are the high mantissa bits, the second the low 32. */
 export const doubleOf = (first: number, second: number): number => (first & 0xfffff) / 2 ** 20 + second / 2 ** 52
-
-/** `count` float64 values in [0, 1), from two words each. */
-export function uniformFloat64(seed: Seed, count: number): Float64Array {
-  const words = randomBits(seed, 2 * count)
-  return Float64Array.from({ length: count }, (_, i) => doubleOf(words[2 * i], words[2 * i + 1]))
-}
 
 /**
  * `count` new seeds (`tf.random.experimental.stateless_split`): full-range integers of the seed's dtype. An int64 pair

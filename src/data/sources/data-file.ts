@@ -20,7 +20,7 @@ import { isTfRecord } from './tfrecord/framing.js'
 import { valueFormat, writeValues } from './values.js'
 
 /** The formats of files. `delimited` is CSV, TSV and their kin. */
-export const fileFormats = ['lines', 'jsonl', 'delimited', 'parquet', 'tfrecord'] as const
+const fileFormats = ['lines', 'jsonl', 'delimited', 'parquet', 'tfrecord'] as const
 export type FileFormat = (typeof fileFormats)[number]
 
 export interface DataFileOptions extends DelimitedOptions {

@@ -30,7 +30,7 @@ export const jsonLinesFormat: RecordFormat = {
 }
 
 /** A record without the keys whose value is null, which says that the value is missing. */
-export function withoutNulls(record: object): Fields {
+function withoutNulls(record: object): Fields {
   return Object.fromEntries(
     Object.entries(record).flatMap(([key, value]: [string, unknown]) =>
       value === null || value === undefined ? [] : [[key, fieldValue(value)]],

@@ -11,7 +11,7 @@ import type { TokenFileFacts } from './token-file.js'
  * The cache holds at most this many bytes: the tokens of a billion words and more, which take an hour to encode, and a
  * small part of a disk. When it has more, the least recently used entries are removed; the newest always stays.
  */
-export const MAX_CACHE_BYTES = 8 * 2 ** 30
+const MAX_CACHE_BYTES = 8 * 2 ** 30
 
 /** Where the entries are. */
 export const tokenFolder = (): string => join(cacheFolder(), 'tokens')

@@ -5,7 +5,7 @@ import type { ProcessesBackend } from '../compile/processes/backend.js'
 import type { XlaOptions } from '../compile/xla/options.js'
 import { onnxBackend } from './engine.js'
 
-export const backendNames = ['onnx', 'xla', 'reference'] as const
+const backendNames = ['onnx', 'xla', 'reference'] as const
 export type BackendName = (typeof backendNames)[number]
 
 /**

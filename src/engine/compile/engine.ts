@@ -17,6 +17,7 @@ import type { Pages } from './paged/pages.js'
 import { checkDevices, isEverywhere, meshOf, partitionOf, resultLayouts } from './partition.js'
 import { ProgramCache } from './program-cache.js'
 import { RunQueue } from './run-queue.js'
+import type { ResultLayouts } from './run-queue.js'
 
 /**
  * How many programs are kept compiled. Each has a session of ONNX Runtime, which takes 100 kB or more and has its own
@@ -96,7 +97,8 @@ export class Engine implements ArrayOwner {
     const eqn = { primitive, inputs: vars, params, outputs: results } as unknown as Equation
     const program = new Program(vars, [eqn], results)
     if (isOnMesh(program, inputs)) return this.runOnMesh(program, inputs, [], primitive, null)
-    return this.queue.start(this.programs.getForOneRun(program), outputs, inputs, [], primitive)
+    const executable = this.programs.getForOneRun(program)
+    return this.queue.start({ executable, types: outputs, inputs, name: primitive })
   }
 
   /**
@@ -114,7 +116,7 @@ export class Engine implements ArrayOwner {
   ): Concrete[] {
     if (partition || isOnMesh(program, inputs)) return this.runOnMesh(program, inputs, donated, name, partition, origin)
     const types = program.outputs.map(o => o.aval)
-    return this.queue.start(this.compile(program, donated), types, inputs, donated, name, origin)
+    return this.queue.start({ executable: this.compile(program, donated), types, inputs, donated, name, origin })
   }
 
   /** As `run`. What to compile depends on how the inputs are laid out, which may only be known later. */
@@ -132,14 +134,15 @@ export class Engine implements ArrayOwner {
       this.compile(program, donated, partitionOf(this.backend, program, given, shardings)),
     )
     const known = resultLayouts(program)
-    return this.queue.start(executable, types, inputs, donated, name, origin, {
+    const layouts: ResultLayouts = {
       of: i => executable.then(e => e.shardings?.[i] ?? null),
       isEverywhere: i => {
         const spec = given?.outputs[i]
         const layout = spec ? new NamedSharding(given!.mesh, spec) : known[i]
         return layout !== null && isEverywhere(layout)
       },
-    })
+    }
+    return this.queue.start({ executable, types, inputs, donated, name, origin, layouts })
   }
 
   /** The executable of a program. A program that equals an earlier one is not compiled again. */
@@ -175,7 +178,8 @@ export class Engine implements ArrayOwner {
         const types = program.outputs.map(o => o.aval)
         return {
           compiled: executable,
-          run: others => this.queue.start(executable, types, others.map(wholeOf), donatedOthers, name),
+          run: others =>
+            this.queue.start({ executable, types, inputs: others.map(wholeOf), donated: donatedOthers, name }),
           release: () => this.queue.release(executable),
         }
       },
@@ -193,7 +197,7 @@ export class Engine implements ArrayOwner {
     const executable = x.sharding.then(s =>
       this.compile(program, [], s && { mesh: s.mesh, inputs: [s.spec], outputs: [P()] }),
     )
-    return this.queue.start(executable, [x.aval], [x], [], 'reading an array')[0]
+    return this.queue.start({ executable, types: [x.aval], inputs: [x], name: 'reading an array' })[0]
   }
 }
 

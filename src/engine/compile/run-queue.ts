@@ -18,6 +18,22 @@ export interface ResultLayouts {
   isEverywhere(output: number): boolean
 }
 
+/** One run of an executable. */
+export interface Run {
+  readonly executable: Promise<Executable>
+  /** The types of the results. */
+  readonly types: readonly Aval[]
+  readonly inputs: readonly Value[]
+  /** For each input, whether its memory may be written. Default: no input is donated. */
+  readonly donated?: readonly boolean[]
+  /** The function's name, for errors about its inputs. */
+  readonly name: string
+  /** What errors of compilation and computation name. Default: `name`. */
+  readonly origin?: string
+  /** Left out by runs on one device. */
+  readonly layouts?: ResultLayouts
+}
+
 /** Runs executables on a backend, one after the other, in the order of the calls. */
 export class RunQueue {
   /** Executables that are compiled. */
@@ -56,15 +72,8 @@ export class RunQueue {
   }
 
   /** Queues a run behind all earlier ones: only then can no earlier run read memory that this run writes. */
-  start(
-    executable: Promise<Executable>,
-    types: readonly Aval[],
-    inputs: readonly Value[],
-    donated: readonly boolean[],
-    name: string,
-    origin = name,
-    layouts?: ResultLayouts,
-  ): Concrete[] {
+  start(queued: Run): Concrete[] {
+    const { executable, types, inputs, donated = [], name, origin = name, layouts } = queued
     checkDonatedOnce(inputs, donated, name)
     // All inputs are checked before any is donated.
     for (const x of inputs)
@@ -72,7 +81,7 @@ export class RunQueue {
         x.checkAlive()
         if (x.paged) throw x.paged.refusal(name)
       }
-    const now = layouts ? null : this.runNow(executable, types, inputs, donated, name, origin)
+    const now = layouts ? null : this.runNow(queued)
     if (now) return now
     const kept = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
     const donations = inputs.map((x, i) =>
@@ -117,14 +126,7 @@ export class RunQueue {
    * Runs a program without a promise, which takes a few microseconds less: if the backend can start a run at once, the
    * program is compiled, no earlier run waits, and all inputs are known. Otherwise null.
    */
-  private runNow(
-    executable: Promise<Executable>,
-    types: readonly Aval[],
-    inputs: readonly Value[],
-    donated: readonly boolean[],
-    name: string,
-    origin: string,
-  ): Concrete[] | null {
+  private runNow({ executable, types, inputs, donated = [], name, origin = name }: Run): Concrete[] | null {
     const compiled = this.compiled.get(executable)
     if (!compiled?.runNow || this.running > 0) return null
     const buffers: Buffer[] = []

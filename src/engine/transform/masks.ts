@@ -25,7 +25,7 @@ export function spread(mask: Mask, items: Iterable<Value>): (Value | null)[] {
 }
 
 export const either = (a: Mask, b: Mask): boolean[] => a.map((x, i) => x || b[i])
-export const sameMask = (a: Mask, b: Mask): boolean => a.every((x, i) => x === b[i])
+const sameMask = (a: Mask, b: Mask): boolean => a.every((x, i) => x === b[i])
 /** The mask that is true for every item of a list. */
 export const allOf = (list: readonly unknown[]): boolean[] => list.map(() => true)
 

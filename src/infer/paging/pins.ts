@@ -13,7 +13,7 @@ export interface PinList {
   readonly pins: readonly { readonly stack: string; readonly experts: readonly number[] }[]
 }
 
-export const PIN_FORMAT = 'switchyard pinned experts'
+const PIN_FORMAT = 'switchyard pinned experts'
 
 /**
  * The share of slots that a list pins. The remaining slots go to the eviction policy, which follows what a run needs:

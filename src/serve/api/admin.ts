@@ -4,7 +4,7 @@ import { ApiError, badRequest } from '../http/api-error.js'
 import { defineEndpoint } from './endpoint.js'
 import { optional } from './fields.js'
 
-export const adminModelBody = z.strictObject({
+const adminModelBody = z.strictObject({
   name: z.string().min(1).max(200).describe('The name by which clients ask for it.'),
   path: z
     .string()

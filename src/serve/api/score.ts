@@ -12,7 +12,7 @@ const oneOrMore = z.union([text, z.array(input).min(1).max(MOST_INPUTS)], {
   error: `must be a text, or an array of 1 to ${MOST_INPUTS} texts or arrays of token ids`,
 })
 
-export const scoreBody = z.strictObject({
+const scoreBody = z.strictObject({
   model: modelField,
   text_1: oneOrMore.describe('An input, or several. One input goes with each answer.'),
   text_2: oneOrMore.describe('Answers: one for each input. EOS is put behind texts, and not behind token ids.'),

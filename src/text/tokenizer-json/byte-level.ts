@@ -1,7 +1,7 @@
 import { WHITE_SPACE } from './unicode.js'
 
 /** GPT-2's table: printable bytes of Latin-1 are written as their characters, other bytes as those from U+0100 on. */
-export const characterOfByte: readonly string[] = (() => {
+const characterOfByte: readonly string[] = (() => {
   const isPrintable = (byte: number): boolean => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173)
   let next = 256
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : next++))

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/minimal.js'
 
 /** What TensorBoard reads at the start of every file of events. */
-export const FILE_VERSION = 'brain.Event:2'
+const FILE_VERSION = 'brain.Event:2'
 
 /** The value of a tag: a number, or a list of numbers, which becomes a histogram. */
 export type SummaryValue = number | readonly number[]

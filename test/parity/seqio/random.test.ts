@@ -24,15 +24,11 @@ interface Cases {
     counter: string[]
     n: number
     uint32: number[]
-    uint64: string[]
     full_int32: number[]
-    full_int64: string[]
     float32: number[]
-    float64: number[]
     float32_range: Range<number>
     int32_range: Range<number>
     int32_wide: Range<number>
-    int64_range: Range<string>
     scalar_float32: number
     shape_2_3_float32: number[][]
     split6: (number | string)[][]
@@ -71,19 +67,13 @@ describe('random numbers of TensorFlow', () => {
   it.each(cases.stateless ?? [])('stateless operations of seed $seed, $seed_dtype', c => {
     const s = seed(c.seed)
     const { n } = c
-    const strings = (values: Iterable<bigint>) => Array.from(values, String)
     expect([...stateless.randomBits(s, n)]).toEqual(c.uint32)
-    expect(strings(stateless.randomBits64(s, n))).toEqual(c.uint64)
     expect([...new Int32Array(stateless.randomBits(s, n))]).toEqual(c.full_int32)
-    expect(strings(new BigInt64Array(stateless.randomBits64(s, n).buffer))).toEqual(c.full_int64)
     expect([...stateless.uniformFloat32(s, n)]).toEqual(c.float32)
-    expect([...stateless.uniformFloat64(s, n)]).toEqual(c.float64)
     const floats = c.float32_range
     expect([...stateless.uniformFloat32(s, n, floats.minval, floats.maxval)]).toEqual(floats.values)
     for (const { minval, maxval, values } of [c.int32_range, c.int32_wide])
       expect([...stateless.uniformInt32(s, n, minval, maxval)]).toEqual(values)
-    const longs = c.int64_range
-    expect(strings(stateless.uniformInt64(s, n, BigInt(longs.minval), BigInt(longs.maxval)))).toEqual(longs.values)
     expect(stateless.randomFloat32(s)).toBe(c.scalar_float32)
     expect([...stateless.uniformFloat32(s, 6)]).toEqual(c.shape_2_3_float32.flat())
     expect(pairs(stateless.splitSeed(s, 6, c.seed_dtype))).toEqual(c.split6.map(pair => pair.map(String)))

@@ -14,7 +14,7 @@ import type { GraphInfo } from './proto.js'
  * JavaScript API has no bfloat16, and where JavaScript has a Float16Array (Node 24 and later) it refuses float16 in a
  * Uint16Array.
  */
-export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' || dtype === 'float16' ? 'uint16' : dtype)
+const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' || dtype === 'float16' ? 'uint16' : dtype)
 
 /** The tensor in the type in which it enters or leaves a model, on the same memory. */
 export const atBoundary = (tensor: HostTensor): HostTensor => {

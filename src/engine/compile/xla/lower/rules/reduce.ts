@@ -7,7 +7,7 @@ import type { BlockWriter, Lowered } from '../writer.js'
 import type { Lowering, LoweringContext, Lowerings } from './rule.js'
 
 /** The dtype in which a reduction of `dtype` adds or multiplies: 16-bit floats are rounded once, at the end. */
-export const summedAs = (dtype: DType): DType => (isFloat(dtype) ? 'float32' : dtype)
+const summedAs = (dtype: DType): DType => (isFloat(dtype) ? 'float32' : dtype)
 
 /** Applies `f` to an array converted to the dtype in which it is summed, and converts its result back. */
 export const widened = (b: BlockWriter, x: Lowered, f: (x: Lowered) => Lowered): Lowered =>
