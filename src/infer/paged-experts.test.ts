@@ -16,7 +16,6 @@ import { NO_TOKEN } from './decode.js'
 import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
 import { decodingModel, RowMemory } from './row-memory.js'
-import type { DecodingModel } from './row-memory.js'
 import { greedySearch } from './search.js'
 
 const base = preset('switch-base-8')
@@ -36,20 +35,16 @@ const sentences = [
   [35, 3, 17, 28, 6, 11, 1],
 ]
 
-/**
- * The logits of three steps of each input. `tolerance`: of the encoding in slices. `free`: the tokens of further rows.
- */
+/** The logits of three steps of each input. `free`: the tokens of further rows. */
 async function logitsOf(
   params: ModelParams,
   of: ModelConfig,
   router: RouterConfig,
-  tolerance: number,
   inputs: readonly number[][],
   free: readonly number[] = [],
 ): Promise<number[]> {
   const options = { config: of, router, mode: 'eval' } as const
   const model = await decodingModel(params, options)
-  await expectSameInSlices(model, options, tolerance)
   const memory = RowMemory.empty(model, { rows: inputs.length + free.length, inputLength: 16, length: 4 })
   const { memory: ofInputs } = await encoded(model, inputs, options)
   memory.write(
@@ -77,7 +72,8 @@ const difference = (expected: readonly number[], given: readonly number[]): numb
 const largest = (numbers: readonly number[]): number => numbers.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
 
 /** Compares encodings of a long input: in one slice, and in parts. */
-async function expectSameInSlices(model: DecodingModel, options: ForwardOptions, tolerance: number): Promise<void> {
+async function expectSameInSlices(params: ModelParams, options: ForwardOptions, tolerance: number): Promise<void> {
+  const model = await decodingModel(params, options)
   const input = Array.from({ length: 90 }, (_, i) => 2 + ((i * 7) % 37))
   const encode = async (sliceOperations?: number): Promise<[slices: number, values: number[], experts: unknown]> => {
     const { memory, experts, slices } = await encoded(model, [input], options, sliceOperations)
@@ -126,9 +122,11 @@ describe('experts in pages', () => {
     const resident = stored?.stored === 'bfloat16' ? await inBfloat16(loaded) : loaded
     const { params: paged, pages } = await withPagedExperts(resident, stored)
     expect(pages).toHaveLength(4)
+    for (const params of [resident, paged])
+      await expectSameInSlices(params, { config: model, router, mode: 'eval' }, tolerance)
     for (const inputs of bits ? [sentences, sentences.slice(0, 1)] : [sentences]) {
-      const expected = await logitsOf(resident, model, router, tolerance, inputs)
-      const logits = await logitsOf(paged, model, router, tolerance, inputs)
+      const expected = await logitsOf(resident, model, router, inputs)
+      const logits = await logitsOf(paged, model, router, inputs)
       expect(difference(expected, logits)).toBeLessThanOrEqual(tolerance)
     }
 
@@ -160,7 +158,7 @@ describe('experts in pages', () => {
     const resident = await loadForInference(newWeights('test', config, router, 0), 8)
     const runWith = async (free: readonly number[]): Promise<{ logits: number[]; decoderFetches: number[][] }> => {
       const { params, pages } = await withPagedExperts(resident)
-      const logits = await logitsOf(params, config, router, 0, sentences, free)
+      const logits = await logitsOf(params, config, router, sentences, free)
       const decoders = pages.filter(({ name }) => name.includes('decoder'))
       return { logits, decoderFetches: decoders.flatMap(({ fetched }) => fetched.map(list => [...list])) }
     }

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { setBackend } from '../engine/api/engine.js'
+import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
+import { referenceBackend } from '../engine/compile/reference/backend.js'
 import { initParameters } from './init.js'
 import { lossFunction } from './loss.js'
 import type { LossOptions } from './loss.js'
@@ -47,14 +50,21 @@ const batch: Batch = {
 for (const key of ['encoder_input_tokens', 'decoder_input_tokens', 'decoder_target_tokens'] as const)
   batch[key] = np.astype(batch[key], 'int32')
 
+// To compile a program takes longer than to interpret it for so small a model.
+beforeAll(() => setBackend(referenceBackend))
+
 async function metricsOf(options: Partial<LossOptions> & { reference?: Reference }): Promise<Record<string, number>> {
   const { reference = 'switchyard', ...others } = options
-  const [, metrics] = lossFunction(params, batch, {
-    config: { ...config, reference },
-    router,
-    mode: 'eval',
-    ...others,
+  const loss = jit((weights: typeof params) => {
+    const [, metrics] = lossFunction(weights, batch, {
+      config: { ...config, reference },
+      router,
+      mode: 'eval',
+      ...others,
+    })
+    return metrics
   })
+  const metrics = loss(params)
   const scalars = Object.entries(metrics).filter(([, x]) => x.ndim === 0)
   return Object.fromEntries(await Promise.all(scalars.map(async ([name, x]) => [name, await x.item()] as const)))
 }

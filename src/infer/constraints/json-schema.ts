@@ -1,56 +1,11 @@
 import { ConfigError } from '../../base/errors.js'
 import { Grammar } from './grammar.js'
 import { jsonFormats } from './json-formats.js'
+import { quoted, separated, spaced, stringCharacter } from './json-text.js'
+import type { Build } from './json-text.js'
 import { addRegex } from './regex.js'
-import { without } from './utf8.js'
-import type { Range } from './utf8.js'
-
-type Build = (from: number) => number
-type Schema = { readonly [keyword: string]: unknown }
-
-/** Keywords that say nothing about which values are valid. */
-const ANNOTATIONS = new Set([
-  '$schema',
-  '$id',
-  '$comment',
-  '$defs',
-  'definitions',
-  'title',
-  'description',
-  'default',
-  'examples',
-  'deprecated',
-  'readOnly',
-  'writeOnly',
-])
-
-/** The keywords that are read with each type. */
-const KEYWORDS: { readonly [type: string]: readonly string[] } = {
-  object: ['properties', 'required', 'additionalProperties'],
-  array: ['items', 'prefixItems', 'minItems', 'maxItems'],
-  string: ['minLength', 'maxLength', 'pattern', 'format'],
-  number: [],
-  integer: [],
-  boolean: [],
-  null: [],
-}
-const TYPES = Object.keys(KEYWORDS)
-
-/** The characters of a JSON text that are not written as escapes. */
-const PLAIN: readonly Range[] = [
-  [0x20, 0x21],
-  [0x23, 0x5b],
-  [0x5d, 0x10ffff],
-]
-const ESCAPES: { readonly [character: string]: string } = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-}
+import { count, isObject, isOfType, KEYWORDS, only, pointedAt, TYPES, wrong } from './schema-keywords.js'
+import type { Schema } from './schema-keywords.js'
 
 /**
  * The grammar of JSON texts that a schema (JSON Schema, draft 2020-12) allows, and its first rule. The texts are some
@@ -180,21 +135,22 @@ class SchemaGrammar {
 
   private object({ properties, required = [], additionalProperties = true }: Schema, path: string): Build {
     const { grammar } = this
+    const comma: Build = at => spaced(grammar, at, ',')
     if (!Array.isArray(required)) throw wrong('required must be a list of names', path)
     const open: Build = from => grammar.text(from, '{')
     if (properties === undefined) {
       if (required.length > 0) throw wrong('required needs properties with these names', path)
       if (additionalProperties === false) return from => grammar.text(open(from), '}')
       const value = this.inner(additionalProperties, `${path}/additionalProperties`)
-      const member: Build = from => value(this.colon(this.string({}, path)(from)))
-      return from => grammar.text(this.separated(open(from), 0, Infinity, member), '}')
+      const member: Build = from => value(spaced(grammar, this.string({}, path)(from), ':'))
+      return from => grammar.text(separated(grammar, open(from), 0, Infinity, member), '}')
     }
     if (!isObject(properties)) throw wrong('properties must be an object', path)
     const members = Object.entries(properties).map(([name, schema]) => {
       const at = `${path}/properties/${name}`
       const rule = this.ruleOf(at, () => this.inner(schema, at))
-      const key = this.colonOf(JSON.stringify(name))
-      return { name, build: (from: number): number => rule(key(from)) }
+      const key = `${JSON.stringify(name)}:`
+      return { name, build: (from: number): number => rule(spaced(grammar, from, key)) }
     })
     for (const name of required as unknown[])
       if (!members.some(member => member.name === name))
@@ -205,7 +161,7 @@ class SchemaGrammar {
       for (const { name, build } of members) {
         const next = { none: grammar.node(), some: grammar.node() }
         grammar.jump(build(none), next.some)
-        grammar.jump(build(this.comma(some)), next.some)
+        grammar.jump(build(comma(some)), next.some)
         if (!(required as unknown[]).includes(name)) {
           grammar.jump(none, next.none)
           grammar.jump(some, next.some)
@@ -221,37 +177,26 @@ class SchemaGrammar {
 
   private array({ items = true, prefixItems = [], minItems = 0, maxItems = Infinity }: Schema, path: string): Build {
     const { grammar } = this
+    const comma: Build = at => spaced(grammar, at, ',')
     const least = count(minItems, 'minItems', path)
     const most = maxItems === Infinity ? Infinity : count(maxItems, 'maxItems', path)
     if (least > most) throw wrong(`minItems is ${least}, more than maxItems, ${most}`, path)
     if (!Array.isArray(prefixItems)) throw wrong('prefixItems must be a list of schemas', path)
     const item = this.ruleOf(`${path}/items`, () => this.inner(items, `${path}/items`))
     const first = prefixItems.map((schema, i) => this.inner(schema, `${path}/prefixItems/${i}`))
-    if (first.length === 0) return from => grammar.text(this.separated(grammar.text(from, '['), least, most, item), ']')
+    if (first.length === 0)
+      return from => grammar.text(separated(grammar, grammar.text(from, '['), least, most, item), ']')
     if (most < first.length) throw wrong('maxItems must be at least the number of prefixItems', path)
     return from => {
       let at = grammar.text(from, '[')
-      first.forEach((build, i) => (at = build(i === 0 ? at : this.comma(at))))
-      at = grammar.repeat(at, Math.max(0, least - first.length), most - first.length, inner => item(this.comma(inner)))
+      first.forEach((build, i) => (at = build(i === 0 ? at : comma(at))))
+      at = grammar.repeat(at, Math.max(0, least - first.length), most - first.length, inner => item(comma(inner)))
       return grammar.text(at, ']')
     }
   }
 
-  /** From `min` to `max` times a text, with commas between. */
-  private separated(from: number, min: number, max: number, build: Build): number {
-    const { grammar } = this
-    const some: Build = at =>
-      grammar.repeat(build(at), Math.max(0, min - 1), max - 1, inner => build(this.comma(inner)))
-    if (max === 0) return from
-    return min > 0 ? some(from) : grammar.either(from, [at => at, some])
-  }
-
   private string({ minLength = 0, maxLength = Infinity, pattern, format }: Schema, path: string): Build {
     const { grammar } = this
-    const quoted =
-      (inner: Build): Build =>
-      from =>
-        grammar.text(inner(grammar.text(from, '"')), '"')
     const least = count(minLength, 'minLength', path)
     const most = maxLength === Infinity ? Infinity : count(maxLength, 'maxLength', path)
     if (least > most) throw wrong(`minLength is ${least}, more than maxLength, ${most}`, path)
@@ -262,11 +207,11 @@ class SchemaGrammar {
       throw wrong(`${limited.join(' and ')} cannot be combined: say all of it in one pattern`, path)
     if (pattern !== undefined) {
       if (typeof pattern !== 'string') throw wrong('pattern must be a text', path)
-      return quoted(from =>
+      return quoted(grammar, from =>
         addRegex(grammar, from, pattern, {
           isSearch: true,
           place: path,
-          character: (at, ranges) => this.character(at, ranges),
+          character: (at, ranges) => stringCharacter(grammar, at, ranges),
         }),
       )
     }
@@ -277,23 +222,10 @@ class SchemaGrammar {
           `the format ${JSON.stringify(format)} is none of ${[...jsonFormats.keys()].join(', ')}: leave it out, or give a pattern`,
           path,
         )
-      return quoted(from => addRegex(grammar, from, expression))
+      return quoted(grammar, from => addRegex(grammar, from, expression))
     }
-    const character = this.ruleOf('character', () => from => this.character(from, [[0, 0x10ffff]]))
-    return quoted(from => grammar.repeat(from, least, most, character))
-  }
-
-  /** A character inside a text of JSON, escaped where JSON asks for it. */
-  private character(from: number, ranges: readonly Range[]): number {
-    const { grammar } = this
-    const plain = without(ranges, without([[0, 0x10ffff]], PLAIN))
-    const escaped = without(ranges, PLAIN).flatMap(([first, last]) =>
-      Array.from({ length: last - first + 1 }, (_, i) => escapeOf(first + i)),
-    )
-    return grammar.either(from, [
-      ...(plain.length > 0 ? [(at: number) => grammar.character(at, plain)] : []),
-      ...escaped.map(text => (at: number) => grammar.text(at, text)),
-    ])
+    const character = this.ruleOf('character', () => from => stringCharacter(grammar, from, [[0, 0x10ffff]]))
+    return quoted(grammar, from => grammar.repeat(from, least, most, character))
   }
 
   /** Given values, those of the types if there are types. */
@@ -342,67 +274,4 @@ class SchemaGrammar {
   private regex(source: string): Build {
     return this.ruleOf(source, () => from => addRegex(this.grammar, from, source))
   }
-
-  private comma(from: number): number {
-    return this.colonOf('', ',')(from)
-  }
-
-  private colon(from: number): number {
-    return this.colonOf('')(from)
-  }
-
-  /** A text and a separator, with or without a space after it. */
-  private colonOf(text: string, separator = ':'): Build {
-    const { grammar } = this
-    return from => grammar.repeat(grammar.text(from, text + separator), 0, 1, at => grammar.text(at, ' '))
-  }
-}
-
-const isObject = (value: unknown): value is Schema =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function isOfType(value: unknown, type: unknown): boolean {
-  if (type === 'integer') return Number.isInteger(value)
-  if (type === 'array') return Array.isArray(value)
-  if (type === 'null') return value === null
-  return type === 'object' ? isObject(value) : typeof value === type
-}
-
-const wrong = (problem: string, path: string): ConfigError =>
-  new ConfigError(`the JSON schema cannot be followed at ${path}: ${problem}`)
-
-/** Throws a ConfigError if a schema has other keywords than these and annotations. */
-function only(schema: Schema, keywords: readonly string[], path: string): void {
-  const other = Object.keys(schema).find(name => !keywords.includes(name) && !ANNOTATIONS.has(name))
-  if (other !== undefined) throw wrong(`the keyword ${other} is not supported there: leave it out`, path)
-}
-
-function count(value: unknown, name: string, path: string): number {
-  if (!Number.isInteger(value) || (value as number) < 0) throw wrong(`${name} must be a whole number from 0`, path)
-  return value as number
-}
-
-function escapeOf(codePoint: number): string {
-  const character = String.fromCodePoint(codePoint)
-  return ESCAPES[character] ?? `\\u${codePoint.toString(16).padStart(4, '0')}`
-}
-
-/** The part of a schema that a reference such as `#/$defs/name` points at; undefined if there is none. */
-function pointedAt(root: unknown, reference: string): unknown {
-  if (!/^#(\/|$)/.test(reference)) return undefined
-  let decoded: string
-  try {
-    decoded = decodeURIComponent(reference)
-  } catch {
-    return undefined
-  }
-  return decoded
-    .split('/')
-    .slice(1)
-    .map(part => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce<unknown>(
-      (at, part) =>
-        typeof at === 'object' && at !== null && Object.hasOwn(at, part) ? (at as Schema)[part] : undefined,
-      root,
-    )
 }

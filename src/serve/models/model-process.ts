@@ -7,9 +7,12 @@ import { AbortWatch } from '../../infer/abort-watch.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
 import type { TextSide } from '../../infer/text-generator.js'
 import { EventQueue } from './event-queue.js'
-import type { Calls, FromModel, Method, Opening, Reply, ToModel } from './messages.js'
+import type { Calls, FromModel, Method, Opening, ToModel } from './messages.js'
 import { UnreadAnswerError } from './model-errors.js'
 import type { ModelWatch } from './model-source.js'
+import { endingOf } from './process-ending.js'
+import type { Ending } from './process-ending.js'
+import { SentCalls } from './sent-calls.js'
 import { fromSent } from './sent-errors.js'
 import type {
   Embedded,
@@ -37,17 +40,10 @@ const STABLE_SECONDS = 60
  * How many parts of each answer may wait for a reader, besides those in the buffers of its connection. A reader that is
  * further behind would be generated for without an end: its request is cancelled.
  */
-export const MOST_UNREAD = 256
+const MOST_UNREAD = 256
 
 /** How long statistics are waited for, in seconds: during a long pass, the last ones are told. */
 const STATISTICS_SECONDS = 1
-
-/** A call that has been sent. */
-interface SentCall {
-  onEvent(event: GenerateEvent): void
-  onDone(result: Calls[Method]['result']): void
-  onError(error: unknown): void
-}
 
 /**
  * A model in a process of its own, so that the server answers while the model computes, and goes on if the process is
@@ -62,9 +58,8 @@ export class ModelProcess implements ServedModel {
   private ready: Promise<void> = Promise.resolve()
   private isReady = false
   private readonly closing = new AbortController()
-  private readonly calls = new Map<number, SentCall>()
   private readonly signals = new AbortWatch()
-  private nextId = 0
+  private readonly calls = new SentCalls(message => this.send(message), this.signals)
   private restarts = 0
   /** What the next start opens: the same checkpoint of a run, though there may be a better one meanwhile. */
   private next: Opening
@@ -172,7 +167,7 @@ export class ModelProcess implements ServedModel {
   async close(): Promise<void> {
     this.closing.abort()
     const { child } = this
-    this.end(this.closedError())
+    this.endCalls(this.closedError())
     if (child && child.exitCode === null && child.signalCode === null) {
       const ended = new Promise(resolve => child.once('exit', resolve))
       child.kill('SIGKILL')
@@ -185,27 +180,18 @@ export class ModelProcess implements ServedModel {
     method: M,
     asked: Calls[M]['asked'],
     signal?: AbortSignal,
-    onEvent: (event: GenerateEvent) => void = () => undefined,
+    onEvent?: (event: GenerateEvent) => void,
   ): Promise<Calls[M]['result']> {
     if (!this.isReady) await this.untilReady(signal)
     signal?.throwIfAborted()
     if (this.isClosed) throw this.closedError()
-    const id = this.nextId++
-    let forget: (() => void) | undefined
-    try {
-      return await new Promise<Calls[M]['result']>((resolve, reject) => {
-        this.calls.set(id, { onEvent, onDone: resolve as SentCall['onDone'], onError: reject })
-        if (signal)
-          forget = this.signals.add(signal, () => {
-            this.send({ kind: 'cancel', id })
-            reject(signal.reason as Error)
-          })
-        this.send({ kind: 'call', id, method, asked } as ToModel)
-      })
-    } finally {
-      forget?.()
-      this.calls.delete(id)
-    }
+    return this.calls.call(method, asked, signal, onEvent)
+  }
+
+  /** Ends all calls that have been sent: the process answers none of them. */
+  private endCalls(error: unknown): void {
+    this.isReady = false
+    this.calls.fail(error)
   }
 
   /** Waits until the process has started, or rejects with the signal's reason. */
@@ -251,7 +237,7 @@ export class ModelProcess implements ServedModel {
             this.watch.onNotice(message.message, 'info')
             break
           case 'replies':
-            message.replies.forEach(reply => this.receive(reply))
+            message.replies.forEach(reply => this.calls.receive(reply))
             break
           case 'failed':
             reject(fromSent(message.error))
@@ -279,7 +265,7 @@ export class ModelProcess implements ServedModel {
   private restart({ what, details }: Ending, seconds: number): void {
     if (this.isClosed) return
     const { name } = this.opening
-    this.end(
+    this.endCalls(
       new SwitchyardError(
         `the process of the model ${name} ${what} while it answered this request; it is started again`,
       ),
@@ -314,21 +300,6 @@ export class ModelProcess implements ServedModel {
     this.watch.onAvailable(true)
   }
 
-  /** Ends all calls that have been sent. */
-  private end(error: unknown): void {
-    this.isReady = false
-    const calls = Array.from(this.calls.values())
-    this.calls.clear()
-    for (const call of calls) call.onError(error)
-  }
-
-  private receive(reply: Reply): void {
-    const call = this.calls.get(reply.id) // undefined: it was cancelled
-    if (reply.kind === 'event') call?.onEvent(reply.event)
-    else if (reply.kind === 'done') call?.onDone(reply.result)
-    else call?.onError(fromSent(reply.error))
-  }
-
   private closedError(): SwitchyardError {
     return new SwitchyardError(`the model ${this.opening.name} is closed`)
   }
@@ -348,15 +319,3 @@ export const sameAgain = (opening: Opening, { path, expertsMemory }: ModelFacts)
 
 const unread = (most: number): UnreadAnswerError =>
   new UnreadAnswerError(`the client does not read: ${most} parts of its answer wait, and no more are generated`)
-
-/** How a process has ended, as the end of a sentence, and details for the log. */
-interface Ending {
-  readonly what: string
-  readonly details: string
-}
-
-function endingOf(code: number | null, signal: NodeJS.Signals | null, hang: string | undefined): Ending {
-  if (hang !== undefined) return { what: 'hung and was ended', details: `: ${hang}` }
-  const details = signal === 'SIGKILL' ? ', as a system ends processes when memory is short' : ''
-  return { what: `has ended (${signal ?? `exit code ${code}`})`, details }
-}

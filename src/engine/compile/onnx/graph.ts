@@ -4,7 +4,7 @@ import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
 import { inversePermutation } from '../../program/ops.js'
-import { isBody, namesRead, renameNode } from './nodes.js'
+import { isBody, renameNode, withoutDeadNodes } from './nodes.js'
 import { elementTypes } from './proto.js'
 import type { Attribute, ElementType, GraphInfo, Node } from './proto.js'
 
@@ -297,20 +297,4 @@ export class GraphWriter {
     const named = outputs.map(({ name, value }) => ({ ...value, name }))
     return { graph: { nodes, initializers: this.initializers, inputs, outputs: named }, types }
   }
-}
-
-/**
- * Removes nodes whose results nothing reads. Lowering rules leave such nodes when they read the operand of an earlier
- * node instead of its result.
- */
-function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
-  const needed = new Set(outputs)
-  return nodes
-    .toReversed()
-    .filter(node => {
-      const alive = node.outputs.some(name => needed.has(name))
-      if (alive) namesRead(node).forEach(name => needed.add(name))
-      return alive
-    })
-    .toReversed()
 }

@@ -52,3 +52,19 @@ export const makeNode = (
   attributes: Node['attributes'] = {},
   domain = '',
 ): Node => ({ op, domain, inputs, outputs, attributes })
+
+/**
+ * Removes nodes whose results nothing reads. Lowering rules leave such nodes when they read the operand of an earlier
+ * node instead of its result.
+ */
+export function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
+  const needed = new Set(outputs)
+  return nodes
+    .toReversed()
+    .filter(node => {
+      const alive = node.outputs.some(name => needed.has(name))
+      if (alive) namesRead(node).forEach(name => needed.add(name))
+      return alive
+    })
+    .toReversed()
+}

@@ -1,12 +1,10 @@
 import { extremeOf, isFloat } from '../../../../base/dtypes.js'
 import type { DType } from '../../../../base/dtypes.js'
 import { hostScalar, sizeOf } from '../../../../base/host-tensor.js'
-import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { unlessEmpty } from './empty.js'
 import { Formula } from './formula.js'
-import { areIndices } from './indexing.js'
-import { expanded } from './rule.js'
+import { isNaN, unlessNaN } from './nan.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd'
@@ -175,28 +173,6 @@ const logical =
     return [new Formula(g).test('Greater', reduced, g.scalar('int32', 0))]
   }
 
-/**
- * An `If` between two graphs: `plain` ignores that ONNX does not define comparisons with NaN; `careful`, which is
- * slower, handles NaN, and runs only if the sum of all elements is NaN. (The sum is also NaN for opposite infinities;
- * `careful` is right for them.)
- */
-function unlessNaN(
-  { g }: Pick<LoweringContext, 'g'>,
-  x: Lowered,
-  outputs: readonly Omit<Lowered, 'name'>[],
-  plain: (g: GraphWriter) => Lowered[],
-  careful: (g: GraphWriter) => Lowered[],
-): Lowered[] {
-  if (x.dtype !== 'float32') return plain(g)
-  const sum = g.node('ReduceSum', [x, g.ints(range(x.shape.length))], x.dtype, [], { keepdims: 0 })
-  return g.several('If', [new Formula(g).test('IsNaN', sum)], outputs, {
-    then_branch: g.body([], careful),
-    else_branch: g.body([], plain),
-  })
-}
-
-const isNaN = (g: GraphWriter, x: Lowered): Lowered => g.cast(new Formula(g).test('IsNaN', x), 'int32')
-
 /** The index of the best element, or of the first NaN if there is one. */
 const argBest =
   (op: string): Lowering<'argmax' | 'argmin'> =>
@@ -250,76 +226,3 @@ export const reduceRules = {
 export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { axis, reverse }) => [
   g.node('CumSum', [g.expand(x, a.shape), g.scalar('int64', axis)], out.dtype, out.shape, { reverse: Number(reverse) }),
 ]
-
-/**
- * The indices of the k smallest (or largest) elements along an axis, in order. Equal elements keep their order; NaN is
- * largest.
- */
-function indicesInOrder(
-  context: Pick<LoweringContext, 'g'>,
-  x: Lowered,
-  axis: number,
-  k: number,
-  largest: 0 | 1,
-): Lowered {
-  const shape = x.shape.map((d, i) => (i === axis ? k : d))
-  const order = (b: GraphWriter, v: Lowered, count: number): Lowered => {
-    const result = { shape: v.shape.map((d, i) => (i === axis ? count : d)) }
-    return b.several(
-      'TopK',
-      [v, b.ints([count])],
-      [
-        { dtype: v.dtype, ...result },
-        { dtype: 'int64', ...result },
-      ],
-      { axis, largest },
-    )[1]
-  }
-  const pick = (b: GraphWriter, v: Lowered, at: Lowered): Lowered =>
-    b.node('GatherElements', [v, at], v.dtype, at.shape, { axis })
-  const outputs = [{ dtype: 'int64' as const, shape }]
-  // Sorts by value, with NaN as infinity, then by whether the element is NaN, which keeps the order of equals.
-  const careful = (b: GraphWriter): Lowered => {
-    const nan = isNaN(b, x)
-    const byValue = order(b, new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x), x.shape[axis])
-    return pick(b, byValue, order(b, pick(b, nan, byValue), k))
-  }
-  const [positions] = unlessEmpty(context, x, outputs, b =>
-    unlessNaN(
-      { g: b },
-      x,
-      outputs,
-      c => [order(c, x, k)],
-      c => [careful(c)],
-    ),
-  )
-  return context.g.bounded(positions, x.shape[axis])
-}
-
-/**
- * Sorts by the first operand. An operand of indices 0, 1, ... is replaced by the sorted order itself, without a gather.
- */
-export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
-  const { g, ins } = context
-  const operands = expanded(context, inputs)
-  if (sizeOf(ins[0].shape) === 0) return operands
-  const positions = indicesInOrder(context, operands[0], axis, ins[0].shape[axis], 0)
-  return operands.map((x, i) =>
-    areIndices(g, inputs[i], axis)
-      ? g.cast(positions, x.dtype)
-      : g.node('GatherElements', [x, positions], x.dtype, x.shape, { axis }),
-  )
-}
-
-export const topK: Lowering<'topK'> = (context, [operand], { k }) => {
-  const {
-    g,
-    ins: [a],
-    outs,
-  } = context
-  const axis = a.shape.length - 1
-  if (sizeOf(outs[0].shape) === 0) return outs.map(o => g.expand(g.cast(g.scalar('int32', 0), o.dtype), o.shape))
-  const x = g.expand(operand, a.shape)
-  const positions = indicesInOrder(context, x, axis, k, 1)
-  return [g.node('GatherElements', [x, positions], x.dtype, outs[0].shape, { axis }), g.cast(positions, 'int32')]
-}

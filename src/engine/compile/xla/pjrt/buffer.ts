@@ -1,7 +1,8 @@
 import { dtypes } from '../../../../base/dtypes.js'
 import type { HostTensor } from '../../../../base/host-tensor.js'
 import { bytesOfType, sizeOf } from '../../../../base/host-tensor.js'
-import type { PjrtPlatform, Pointer } from './library.js'
+import type { PjrtPlatform } from './library.js'
+import type { Pointer } from './struct.js'
 
 /** JavaScript memory that a device uses in place, and the event after which it does not. */
 export interface SharedMemory {

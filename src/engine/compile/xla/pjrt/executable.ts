@@ -1,5 +1,6 @@
 import { PjrtError } from './library.js'
-import type { PjrtPlatform, Pointer } from './library.js'
+import type { PjrtPlatform } from './library.js'
+import type { Pointer } from './struct.js'
 import { structs } from './table.js'
 
 /** The memory in which buffers are listed for a run, one list for each device, kept between runs. */

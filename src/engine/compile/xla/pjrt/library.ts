@@ -1,27 +1,11 @@
 import { ComputationError, SwitchyardError } from '../../../../base/errors.js'
-import { loadKoffi } from '../../koffi.js'
 import type { Koffi } from '../../koffi.js'
+import { loadPlugin } from './load-plugin.js'
+import type { ApiVersion, LoadOptions } from './load-plugin.js'
+import { readerOf, writeStruct } from './struct.js'
+import type { Layout, Pointer, Reader, Values } from './struct.js'
+import { errorCode, functions } from './table.js'
 import { Turns } from './turns.js'
-import { errorCode, functions, headerVersion } from './table.js'
-
-/** An address in native memory. */
-export type Pointer = bigint
-
-/** A value for a pointer: an address, or JavaScript memory. What it refers to must live until the call returns. */
-export type PointerLike = Pointer | ArrayBufferView | null
-
-export type FieldKind = 'pointer' | 'size' | 'int64' | 'int32' | 'float' | 'bool'
-export interface Layout {
-  readonly size: number
-  readonly fields: { readonly [name: string]: readonly [offset: number, kind: FieldKind] }
-}
-type In<K extends FieldKind> = K extends 'pointer' ? PointerLike : K extends 'bool' ? boolean : number
-type Out<K extends FieldKind> = K extends 'pointer' ? Pointer : K extends 'bool' ? boolean : number
-
-/** Values for some fields of a struct. All other fields are 0. */
-export type Values<L extends Layout> = { readonly [F in keyof L['fields']]?: In<L['fields'][F][1]> }
-/** Reads a field of a struct. */
-export type Reader<L extends Layout> = <F extends keyof L['fields']>(field: F) => Out<L['fields'][F][1]>
 
 export type FunctionName = keyof typeof functions
 type Arguments<N extends FunctionName> = (typeof functions)[N]
@@ -67,30 +51,12 @@ export class PjrtLibrary {
     private readonly koffi: Koffi,
     private readonly api: Pointer,
     /** The version of the API that the plugin implements. */
-    readonly version: { readonly major: number; readonly minor: number },
+    readonly version: ApiVersion,
   ) {}
 
   /** Loads a plugin and checks its version. A plugin stays loaded until the process ends. */
-  static async load(path: string, { before = [] }: LoadOptions = {}): Promise<PjrtLibrary> {
-    const koffi = await loadKoffi()
-    setVariable(koffi, 'TF_CPP_MIN_LOG_LEVEL', ONLY_FATAL)
-    for (const library of before) attempt(() => koffi.load(library, { global: true }))
-    let api: Pointer | null
-    try {
-      const getApi = koffi.load(path).func('GetPjrtApi', 'void *', []) as () => Pointer | null
-      keepLoaded(koffi, path)
-      api = getApi()
-    } catch (error) {
-      throw new SwitchyardError(
-        `${path} cannot be loaded as a PJRT plugin: ${error instanceof Error ? error.message : error}. ` +
-          'Choose another with SWITCHYARD_PJRT_PLUGIN',
-        { cause: error },
-      )
-    }
-    if (api === null) throw new SwitchyardError(`${path} is no PJRT plugin: its GetPjrtApi returned nothing`)
-    const head = new DataView(koffi.view(api, 40))
-    const version = { major: head.getInt32(32, true), minor: head.getInt32(36, true) }
-    checkVersion(path, version, Number(head.getBigUint64(0, true)))
+  static async load(path: string, options: LoadOptions = {}): Promise<PjrtLibrary> {
+    const { koffi, api, version } = await loadPlugin(path, options)
     const library = new PjrtLibrary(path, koffi, api, version)
     library.call('Plugin_Initialize', {})
     return library
@@ -104,7 +70,7 @@ export class PjrtLibrary {
     let memory = this.memory.get(name)
     if (memory) new Uint8Array(memory.buffer).fill(0)
     else this.memory.set(name, (memory = new DataView(new ArrayBuffer(functions[name].size))))
-    this.writeStruct(memory, functions[name], args)
+    this.write(memory, functions[name], args)
     // The engine may otherwise collect `args` before the call: it has no further use in JavaScript.
     this.inUse.add(args)
     const error = this.functionOf(name)(memory)
@@ -189,16 +155,13 @@ export class PjrtLibrary {
   /** A struct in memory of its own. What its pointers refer to must be kept alive by the caller. */
   struct<L extends Layout>(layout: L, values: Values<L>): DataView {
     const memory = new DataView(new ArrayBuffer(Math.ceil(layout.size / 8) * 8))
-    this.writeStruct(memory, layout, values)
+    this.write(memory, layout, values)
     return memory
   }
 
   /** Reads the fields of a struct. */
   reader<L extends Layout>(memory: DataView, layout: L): Reader<L> {
-    return (field => {
-      const [offset, kind] = layout.fields[field as string]
-      return readers[kind](memory, offset)
-    }) as Reader<L>
+    return readerOf(memory, layout)
   }
 
   /** A view of native memory, without a copy. It is valid only as long as the memory is. */
@@ -239,21 +202,8 @@ export class PjrtLibrary {
   }
   private callType: ReturnType<Koffi['proto']> | undefined
 
-  private writeStruct<L extends Layout>(memory: DataView, layout: L, values: Values<L>): void {
-    memory.setBigUint64(0, BigInt(layout.size), true)
-    for (const field in values) {
-      const value = values[field as keyof Values<L>] as PointerLike | number | boolean
-      const [offset, kind] = layout.fields[field]
-      if (kind === 'pointer') memory.setBigUint64(offset, this.addressOfLike(value as PointerLike), true)
-      else if (kind === 'size' || kind === 'int64') memory.setBigInt64(offset, BigInt(value as number), true)
-      else if (kind === 'int32') memory.setInt32(offset, value as number, true)
-      else if (kind === 'float') memory.setFloat32(offset, value as number, true)
-      else memory.setUint8(offset, value ? 1 : 0)
-    }
-  }
-
-  private addressOfLike(value: PointerLike): Pointer {
-    return value === null ? 0n : typeof value === 'bigint' ? value : this.addressOf(value)
+  private write<L extends Layout>(memory: DataView, layout: L, values: Values<L>): void {
+    writeStruct(memory, layout, values, lent => this.addressOf(lent))
   }
 
   /** The error at an address, which is freed. */
@@ -272,56 +222,3 @@ export class PjrtLibrary {
 
 /** At most this many calls run in other threads at once. koffi refuses more than 256, and gives each a stack. */
 const MOST_IN_THREADS = 64
-
-/** What happens before a plugin is loaded. */
-export interface LoadOptions {
-  /** Libraries that the plugin needs. Those that cannot be loaded are left out. */
-  readonly before?: readonly string[]
-}
-
-/** XLA writes its log to the standard error. What it says of errors is in our exceptions, too. */
-const ONLY_FATAL = '3'
-
-/** Sets a variable that the user has not set. In a worker, native code does not see what `process.env` is given. */
-function setVariable(koffi: Koffi, name: string, value: string): void {
-  const setenv = koffi.load(null).func('setenv', 'int', ['str', 'str', 'int'])
-  setenv(name, value, 0)
-}
-
-/**
- * Keeps a library in memory until the process ends. koffi unloads its libraries before that, and the functions that the
- * plugin has registered for the end of the process would be gone when they are called.
- */
-function keepLoaded(koffi: Koffi, path: string): void {
-  const dlopen = koffi.load(null).func('dlopen', 'void *', ['str', 'int'])
-  const noDelete = process.platform === 'darwin' ? 0x80 : 0x1000
-  dlopen(path, RTLD_NOW | noDelete)
-}
-const RTLD_NOW = 2
-
-function attempt(body: () => void): void {
-  try {
-    body()
-  } catch {
-    // The plugin says what it misses when it is loaded.
-  }
-}
-
-function checkVersion(path: string, { major, minor }: PjrtLibrary['version'], tableBytes: number): void {
-  const last = Math.max(...Object.values(functions).map(({ slot }) => slot + 8))
-  if (major !== headerVersion.major || minor < headerVersion.minor || tableBytes < last)
-    throw new SwitchyardError(
-      `the PJRT plugin ${path} has version ${major}.${minor} of the API, and Switchyard needs ${headerVersion.major}.` +
-        `${headerVersion.minor} or newer (${headerVersion.major}.x): install another, or choose one with ` +
-        'SWITCHYARD_PJRT_PLUGIN',
-    )
-}
-
-const readers: { readonly [K in FieldKind]: (memory: DataView, offset: number) => Pointer | number | boolean } = {
-  pointer: (memory, offset) => memory.getBigUint64(offset, true),
-  size: (memory, offset) => Number(memory.getBigUint64(offset, true)),
-  int64: (memory, offset) => Number(memory.getBigInt64(offset, true)),
-  int32: (memory, offset) => memory.getInt32(offset, true),
-  float: (memory, offset) => memory.getFloat32(offset, true),
-  bool: (memory, offset) => memory.getUint8(offset) !== 0,
-}

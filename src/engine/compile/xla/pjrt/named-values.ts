@@ -1,4 +1,5 @@
-import type { PjrtLibrary, Pointer } from './library.js'
+import type { PjrtLibrary } from './library.js'
+import type { Pointer } from './struct.js'
 import { structs } from './table.js'
 
 /** Options of a client, and attributes of a plugin. `float` marks a whole number that is to be passed as a float. */
