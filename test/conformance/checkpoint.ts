@@ -28,7 +28,7 @@ export interface CheckpointConformance {
 }
 
 /** Random inputs of each test; `npm run fuzz` sets more. */
-export const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 500)
+export const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 200)
 
 const weirdNames = [
   '',

@@ -32,10 +32,11 @@ async function finish(run: RunConfig, folder: string, checkpoint?: Checkpoint): 
   return { losses, validations, values: await parameterValues(trainer) }
 }
 
-/** Within 1e-5 of each other, element by element. */
-export const near = (actual: readonly number[], wanted: readonly number[]): void => {
-  expect(actual.length).toBe(wanted.length)
-  expect(actual.reduce((worst, a, i) => Math.max(worst, Math.abs(a - wanted[i])), 0)).toBeLessThan(1e-5)
+/** Within 1e-5 of each other, element by element. `what` names them in messages. */
+export const near = (actual: readonly number[], wanted: readonly number[], what = ''): void => {
+  expect(actual.length, what).toBe(wanted.length)
+  const worst = actual.reduce((most, a, i) => Math.max(most, Math.abs(a - wanted[i])), 0)
+  expect(worst, what).toBeLessThan(1e-5)
 }
 
 /** Adafactor that factors the small matrices here too. */

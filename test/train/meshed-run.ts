@@ -2,11 +2,17 @@ import type { RunConfig } from '../../src/train/config.js'
 import { parseMesh } from '../../src/train/parallel/mesh-config.js'
 import { config } from './small-run.js'
 
-/** 8 rows in groups of 16 tokens, without noise: whatever the batch is divided into, the groups stay the same. */
+/** Groups of 16 tokens, without noise: whatever the batch is divided into, the groups stay the same. */
+export const meshedModel = {
+  model: { ...config.model, numExperts: 4, dropoutRate: 0 },
+  router: { ...config.router, maxGroupSize: 16, jitterNoise: 0, expertDropoutRate: 0 },
+}
+
+/** A run of 8 rows on a mesh. */
 export const meshedRun = (mesh: string, train: Partial<RunConfig['train']> = {}): RunConfig => ({
   ...config,
-  model: { ...config.model, numExperts: 4, dModel: 16, numHeads: 4, dropoutRate: 0 },
-  router: { ...config.router, maxGroupSize: 16, jitterNoise: 0, expertDropoutRate: 0 },
+  model: { ...meshedModel.model, dModel: 16, numHeads: 4 },
+  router: meshedModel.router,
   train: {
     ...config.train,
     steps: 10,

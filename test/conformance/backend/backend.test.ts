@@ -27,8 +27,8 @@ function counted(sessions: SessionFactory): { sessions: SessionFactory; launches
   }
 }
 
-// The interpreter is compared with itself, with the stated results of cases, and with and without donation.
-describe('reference', () => backendConformance({ create: () => referenceBackend }))
+// The interpreter is compared with the stated results of cases, and with and without donation.
+describe('reference', () => backendConformance({ create: () => referenceBackend, isReference: true }))
 
 describe('onnx', () => {
   const { sessions, launches } = counted(nodeSessions(Math.min(2, availableParallelism())))
