@@ -24,7 +24,7 @@ export { vmap } from './engine/api/vmap.js'
 export type { AxisTree } from './engine/api/vmap.js'
 export { remat } from './engine/api/remat.js'
 export { composite, customJvp, customVjp } from './engine/api/composite.js'
-export type { Vjp } from './engine/api/composite.js'
+export type { CompositeOptions, Vjp } from './engine/api/composite.js'
 export { TensorType, evalShape } from './engine/api/eval-shape.js'
 export type { TypesOf } from './engine/api/eval-shape.js'
 export * as tree from './engine/api/tree.js'
@@ -57,6 +57,7 @@ export type {
   FewRows,
   Partition,
   ProgramsAtSizes,
+  SizedProgram,
   WithWeightsOptions,
 } from './engine/compile/backend.js'
 export type { Communicator, Group, Reduction } from './engine/compile/processes/communicator.js'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Lru } from './lru.js'
+import { Lru, memoized } from './lru.js'
 
 it('drops the entry that was used longest ago, and says so', () => {
   const dropped: number[] = []
@@ -14,4 +14,14 @@ it('drops the entry that was used longest ago, and says so', () => {
   expect(dropped).toEqual([2])
   lru.delete('a')
   expect(lru.size).toBe(1)
+})
+
+it('makes a value once for each of the last keys', () => {
+  const made: number[] = []
+  const twice = memoized(2, (n: number) => {
+    made.push(n)
+    return 2 * n
+  })
+  expect([1, 2, 1, 3, 1, 2].map(twice)).toEqual([2, 4, 2, 6, 2, 4])
+  expect(made).toEqual([1, 2, 3, 2])
 })

@@ -46,3 +46,13 @@ export class Lru<K, V> {
     this.entries.delete(key)
   }
 }
+
+/** `make`, which is called once for each of the last `capacity` keys. */
+export function memoized<K, V>(capacity: number, make: (key: K) => V): (key: K) => V {
+  const made = new Lru<K, V>(capacity)
+  return key => {
+    let value = made.get(key)
+    if (value === undefined) made.set(key, (value = make(key)))
+    return value
+  }
+}

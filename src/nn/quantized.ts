@@ -1,3 +1,4 @@
+import { memoized } from '../base/lru.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { composite } from '../engine/api/composite.js'
 import * as lax from '../engine/api/lax.js'
@@ -61,12 +62,13 @@ export const integerProduct = composite('integer_product', (x: Tensor, kernel: Q
 ) // [rows, out]
 
 /** A composite. A backend may lower it to a matmul of the quantized values, which also rounds x to 8 bits. */
-export const blockProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
+export const blockProduct = memoized(2, (bits: number) =>
   composite(
     'quantized_product',
     (x: Tensor, kernel: QuantizedKernel) => np.einsum('mk,nk->mn', x, dequantizeBlocks(kernel, bits)), // [rows, out]
     { attributes: { bits } },
-  )
+  ),
+)
 
 /**
  * x [..., rows, in], rounded to 8 bits, times a kernel by column [..., in, out]. A row's elements become integers from

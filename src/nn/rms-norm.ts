@@ -1,4 +1,5 @@
 import type { DType } from '../base/dtypes.js'
+import { memoized } from '../base/lru.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { composite } from '../engine/api/composite.js'
 import * as np from '../engine/api/np.js'
@@ -23,7 +24,8 @@ type Normed = {
   inverseRms: Tensor // [..., 1]
 }
 
-const float32Norm = (epsilon: number): ((x: Tensor, scale: Tensor) => Normed) => {
+/** The composite of each epsilon. A program has one or two. */
+const float32Norm = memoized(8, (epsilon: number): ((x: Tensor, scale: Tensor) => Normed) => {
   const norm = (x: Tensor, scale: Tensor): Normed => {
     const inverseRms = np.rsqrt(np.add(np.mean(np.square(x), last), epsilon)) // [..., 1]
     return { normed: np.multiply(np.multiply(x, inverseRms), scale), inverseRms }
@@ -48,4 +50,4 @@ const float32Norm = (epsilon: number): ((x: Tensor, scale: Tensor) => Normed) =>
       },
     },
   })
-}
+})

@@ -19,6 +19,47 @@ describe('composite', () => {
     )
   })
 
+  it('traces the function once for each type, and the rule when it is differentiated', async () => {
+    const calls: string[] = []
+    const f = composite(
+      'tripled',
+      (x: Tensor) => {
+        calls.push(`f ${x.shape}`)
+        return np.multiply(x, 3)
+      },
+      {
+        vjp: {
+          forward: x => {
+            calls.push(`forward ${x.shape}`)
+            return [np.multiply(x, 3), null]
+          },
+          // A wrong derivative on purpose, which tells that the rule was used.
+          backward: (_, ct) => [np.multiply(ct, 10)],
+        },
+      },
+    )
+    const twice = (x: Tensor): Tensor => np.sum(f(f(x)))
+    expect(await jit(twice)(vector()).item()).toBe(54)
+    expect(await f(vector()).numbers()).toEqual([3, 6, 9])
+    expect(makeProgram(f)(vector()).toString()).toContain('composite[name=tripled')
+    expect(calls).toEqual(['f 3'])
+    for (const _ of [1, 2]) expect(await grad(twice)(vector()).numbers()).toEqual([100, 100, 100])
+    expect(await grad((x: Tensor) => np.sum(vmap(f)(x)))(np.ones([2, 3])).numbers()).toEqual(new Array(6).fill(10))
+    expect(calls).toEqual(['f 3', 'forward 3'])
+    await f(np.ones([2])).data()
+    expect(calls).toEqual(['f 3', 'forward 3', 'f 2'])
+  })
+
+  it('refuses a rule that closes over arrays where the function does not', () => {
+    const tens = np.array([10, 10, 10])
+    const f = composite('doubled', (x: Tensor) => np.multiply(x, 2), {
+      vjp: { forward: x => [np.multiply(x, 2), null], backward: (_, ct) => [np.multiply(ct, tens)] },
+    })
+    expect(() => grad((x: Tensor) => np.sum(f(x)))(vector())).toThrow(
+      'doubled: the rule of its derivative closes over f32[3]: pass it as an argument',
+    )
+  })
+
   it('takes trees and closed-over arrays', async () => {
     const scale = np.array(3)
     const f = composite('scaled', ({ a, b }: { a: Tensor; b: Tensor }) => ({ sum: np.multiply(np.add(a, b), scale) }))

@@ -4,12 +4,14 @@
  */
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
+import { Lru } from '../../base/lru.js'
 import { flatten, leafCount, treeKey } from '../../base/pytree.js'
 import type { TreeDef } from '../../base/pytree.js'
 import { formatAval, sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
+import { axesInScope } from '../program/axis-names.js'
 import * as ops from '../program/ops.js'
-import type { GroupRule, VjpPrograms } from '../program/program.js'
+import type { GroupRule, PrimitiveParams, VjpPrograms } from '../program/program.js'
 import { Program } from '../program/program.js'
 import { bind, trace } from '../program/trace.js'
 import type { Value } from '../program/value.js'
@@ -31,12 +33,31 @@ export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends Ten
   backward: (residuals: S, cotangent: R) => { [I in keyof A]: A[I] | null }
 }
 
+/** How a composite is differentiated and lowered: see `composite`. */
+export interface CompositeOptions<A extends TensorTree[], R extends TensorTree, S extends TensorTree> {
+  vjp?: Vjp<A, R, S>
+  attributes?: { readonly [name: string]: number }
+  ofGroup?: (...args: A extends [...infer Rest extends TensorTree[], TensorTree] ? Rest : never) => R
+}
+
+/** The equation of a composite for arguments of some types. */
+interface TracedComposite extends Pick<TracedFunction, 'captured' | 'outputDef'> {
+  readonly params: PrimitiveParams['composite']
+}
+
+/** How many sets of argument types a composite keeps traced. A small function's programs take some kB. */
+const MAX_TRACES = 64
+
 /**
  * A function that programs hold as one equation, `composite[name]`. Transformations and the interpreter apply `f`. A
  * backend that has a faster kernel of this name uses it instead, with the numbers in `attributes` as its settings. With
  * `vjp`, reverse mode uses that rule, while forward mode differentiates `f`. (In a differentiated program the equation
  * keeps the name if the rule's residuals are inputs or outputs of `f`; otherwise it is called `name.forward`.) Arrays
  * that `f` or the rule closes over cannot be differentiated.
+ *
+ * As with `jit`, `f` is called once for each structure, shape and dtype of the arguments, unless it closes over arrays:
+ * what else it depends on must not change. The rule is then called when a derivative is first taken, and may not close
+ * over arrays either.
  *
  * `ofGroup`: for a function of rows [rows, ...], arrays [groups, ...] and group sizes [groups] that applies the arrays
  * of each group to its rows, the same for one group: a function of rows and arrays [...]. Programs can then run while
@@ -45,22 +66,72 @@ export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends Ten
 export function composite<A extends TensorTree[], R extends TensorTree, S extends TensorTree = TensorTree>(
   name: string,
   f: (...args: A) => R,
-  options: {
-    vjp?: Vjp<A, R, S>
-    attributes?: { readonly [name: string]: number }
-    ofGroup?: (...args: A extends [...infer Rest extends TensorTree[], TensorTree] ? Rest : never) => R
-  } = {},
+  options: CompositeOptions<A, R, S> = {},
 ): (...args: A) => R {
-  const { vjp: rule, attributes, ofGroup } = readOptions('composite', options, ['vjp', 'attributes', 'ofGroup'])
+  const read = readOptions('composite', options, ['vjp', 'attributes', 'ofGroup'])
+  const kept = new Lru<string, TracedComposite>(MAX_TRACES)
   return (...args) => {
     const { values, def } = flattenArgs(args, name)
-    const traced = traceTree(f, def, values, name)
-    const known = { ...(attributes && { attributes }), ...(ofGroup && { ofGroup: groupRule(ofGroup, def) }) }
-    const { captured, program, vjp } = rule ? traceVjp(name, rule, traced, values, def) : { ...traced, vjp: undefined }
-    const params = { name, ...known, program, ...(vjp && { vjp }) }
-    return rebuild<R>(traced.outputDef, bind('composite', [...values, ...captured], params))
+    const types = values.map(v => v.aval)
+    const key = [axesInScope(), treeKey(def), ...types.map(formatAval)].join(' ')
+    let traced = kept.get(key)
+    if (!traced) {
+      traced = traceComposite(name, f, read, types, def, axesInScope() === '')
+      if (traced.captured.length === 0) kept.set(key, traced)
+    }
+    return applyComposite<R>(traced, values)
   }
 }
+
+/** `isLazy`: whether the rule is traced when it is first needed, if `f` closes over no arrays. */
+function traceComposite<A extends TensorTree[], R extends TensorTree, S extends TensorTree>(
+  name: string,
+  f: (...args: A) => R,
+  { vjp: rule, attributes, ofGroup }: CompositeOptions<A, R, S>,
+  types: readonly Aval[],
+  def: TreeDef,
+  isLazy: boolean,
+): TracedComposite {
+  const traced = traceTree(f, def, types, name)
+  const { captured, program, outputDef } = traced
+  const known = { name, ...(attributes && { attributes }), ...(ofGroup && { ofGroup: groupRule(ofGroup, def) }) }
+  if (!rule) return { captured, outputDef, params: { ...known, program } }
+  if (!isLazy || captured.length > 0) {
+    const { vjp, ...shared } = traceVjp(name, rule, traced, types, def)
+    return { captured: shared.captured, outputDef, params: { ...known, program: shared.program, vjp } }
+  }
+  const vjp = new LazyVjp(() => {
+    const { captured: closedOver, vjp: programs } = traceVjp(name, rule, traced, types, def)
+    check(
+      closedOver.length === 0,
+      () => `${name}: the rule of its derivative closes over ${formatAval(closedOver[0].aval)}: pass it as an argument`,
+    )
+    return programs
+  })
+  return { captured, outputDef, params: { ...known, program, vjp } }
+}
+
+/** A derivative that is traced when it is first needed. Most composites are never differentiated: those of inference. */
+class LazyVjp implements VjpPrograms {
+  // Not a property, which a printed program would show.
+  readonly #programs: () => VjpPrograms
+
+  constructor(make: () => VjpPrograms) {
+    let made: VjpPrograms | undefined
+    this.#programs = () => (made ??= make())
+  }
+  get forward(): Program {
+    return this.#programs().forward
+  }
+  get backward(): Program {
+    return this.#programs().backward
+  }
+}
+
+const applyComposite = <R extends TensorTree>(
+  { captured, outputDef, params }: TracedComposite,
+  values: readonly Value[],
+): R => rebuild<R>(outputDef, bind('composite', [...values, ...captured], params))
 
 /** The rule of `f`, whose arguments are those of structure `def` without the last one. */
 function groupRule<A extends TensorTree[], R extends TensorTree>(f: (...args: A) => R, def: TreeDef): GroupRule {
@@ -69,7 +140,10 @@ function groupRule<A extends TensorTree[], R extends TensorTree>(f: (...args: A)
   return types => traceTree(f, ofOne, types).program
 }
 
-/** `f` with a custom reverse-mode derivative: a `composite` with the name of `f`. */
+/**
+ * `f` with a custom reverse-mode derivative: a `composite` with the name of `f`. As in JAX, `f` and the rule are called
+ * at each call.
+ */
 export function customVjp<A extends TensorTree[], R extends TensorTree, S extends TensorTree>(
   f: (...args: A) => R,
   forward: Vjp<A, R, S>['forward'],
@@ -78,7 +152,12 @@ export function customVjp<A extends TensorTree[], R extends TensorTree, S extend
   checkFunction(f, 'customVjp: the function')
   checkFunction(forward, 'customVjp: the forward rule')
   checkFunction(backward, 'customVjp: the backward rule')
-  return composite(f.name || 'customVjp', f, { vjp: { forward, backward } })
+  const name = f.name || 'customVjp'
+  return (...args) => {
+    const { values, def } = flattenArgs(args, name)
+    const types = values.map(v => v.aval)
+    return applyComposite<R>(traceComposite(name, f, { vjp: { forward, backward } }, types, def, false), values)
+  }
 }
 
 /**
@@ -161,7 +240,7 @@ function traceVjp<A extends TensorTree[], R extends TensorTree, S extends Tensor
   name: string,
   { forward, backward }: Vjp<A, R, S>,
   { program, captured, outputDef }: TracedFunction,
-  values: readonly Value[],
+  types: readonly Aval[],
   def: TreeDef,
 ): { program: Program; captured: Value[]; vjp: VjpPrograms } {
   let residualDef: TreeDef | undefined
@@ -177,7 +256,7 @@ function traceVjp<A extends TensorTree[], R extends TensorTree, S extends Tensor
       return [output, residuals]
     },
     def,
-    values,
+    types,
   )
   program.outputs.forEach((o, i) =>
     check(
@@ -193,18 +272,18 @@ function traceVjp<A extends TensorTree[], R extends TensorTree, S extends Tensor
     v => {
       const kept = rebuild<S>(residualDef!, v.slice(0, residuals.length))
       const cotangent = rebuild<R>(outputDef, v.slice(residuals.length))
-      return argumentCotangents(name, backward(kept, cotangent), def, values)
+      return argumentCotangents(name, backward(kept, cotangent), def, types)
     },
   )
 
   const all = [...new Set([...captured, ...ahead.captured, ...back.captured])]
-  const fromForward = share(ahead, values.length, all)
-  const used = back.captured.map(v => fromForward.inputs[values.length + all.indexOf(v)])
+  const fromForward = share(ahead, types.length, all)
+  const used = back.captured.map(v => fromForward.inputs[types.length + all.indexOf(v)])
   const backInputs = back.program.inputs
   const numDeclared = residuals.length + program.outputs.length
   return {
     captured: all,
-    program: share({ program, captured }, values.length, all),
+    program: share({ program, captured }, types.length, all),
     vjp: {
       forward: new Program(fromForward.inputs, fromForward.equations, [...fromForward.outputs, ...used]),
       backward: new Program(
@@ -225,7 +304,7 @@ function argumentCotangents(
   name: string,
   cotangents: readonly TensorTree[],
   def: TreeDef,
-  values: readonly Value[],
+  types: readonly Aval[],
 ): Value[] {
   const items = def.kind === 'list' ? def.items : []
   check(
@@ -235,9 +314,9 @@ function argumentCotangents(
   )
   let next = 0
   return items.flatMap((item, argument) => {
-    const types = values.slice(next, (next += leafCount(item))).map(v => v.aval)
+    const ofArgument = types.slice(next, (next += leafCount(item)))
     const cotangent = cotangents[argument]
-    if (cotangent === null) return types.map(a => ops.full(a.shape, 0, a.dtype))
-    return ruleValues(cotangent, item, types, () => `${name}: the cotangent of argument ${argument}`)
+    if (cotangent === null) return ofArgument.map(a => ops.full(a.shape, 0, a.dtype))
+    return ruleValues(cotangent, item, ofArgument, () => `${name}: the cotangent of argument ${argument}`)
   })
 }

@@ -180,12 +180,41 @@ describe('specialize', () => {
     expect(largest(actual.map((x, i) => x - expected[i]))).toBeLessThan(1e-5 * largest(expected))
   })
 
-  it('refuses to read other weights at other sizes than in its examples', () => {
+  it('calls the function at the sizes of its examples only, if one form serves all sizes', async () => {
+    const sizes: (readonly number[])[] = []
+    const f = (w: Tensor, x: Tensor): { y: Tensor; pairs: Tensor } => {
+      sizes.push(x.shape)
+      const pairs = np.multiply(np.expandDims(x, 0), np.expandDims(x, 1)) // [n, n, 64]
+      return { y: np.matmul(np.concatenate([x, np.ones([2, 64])], 0), w), pairs: np.reshape(pairs, [-1, 64]) }
+    }
+    const special = specialize(f, rowExamples)
+    const w = noise(0, 64, 300)
+    const results = [1, 5].map(n => special(w, noise(n, n, 64)))
+    for (const { y } of results) await y.data()
+    expect(sizes).toEqual([
+      [3, 64],
+      [101, 64],
+      [1009, 64],
+    ])
+    expect(results.map(({ y, pairs }) => [y.shape, pairs.shape])).toEqual([
+      [
+        [3, 300],
+        [1, 64],
+      ],
+      [
+        [7, 300],
+        [25, 64],
+      ],
+    ])
+    expect(await results[1].pairs.numbers()).toEqual(await jit(f)(w, noise(5, 5, 64)).pairs.numbers())
+  })
+
+  it('refuses to read other weights at other sizes than in its examples', async () => {
     const f = specialize(
-      (w: { a: Tensor; b: Tensor }, x: Tensor) => np.matmul(x, x.shape[0] === 2 ? w.b : w.a),
+      (w: { a: Tensor; b: Tensor }, x: Tensor) => np.divide(np.matmul(x, x.shape[0] === 2 ? w.b : w.a), x.shape[0]),
       rowExamples,
     )
-    expect(() => f({ a: noise(0, 64, 3), b: noise(1, 64, 3) }, noise(2, 2, 64))).toThrow(
+    await expect(f({ a: noise(0, 64, 3), b: noise(1, 64, 3) }, noise(2, 2, 64)).data()).rejects.toThrow(
       'reads different weights at these sizes',
     )
   })

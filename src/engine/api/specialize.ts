@@ -1,9 +1,11 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { Lru } from '../../base/lru.js'
-import { flatten, leavesAs, treeKey } from '../../base/pytree.js'
+import { flatten, leavesAs, treeKey, unflatten } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
+import type { SizedProgram } from '../compile/backend.js'
 import { engineOf } from '../compile/engine.js'
 import type { FunctionAtSizes, FunctionWithWeights } from '../compile/function-with-weights.js'
+import { outputTypesOf, sizedProgram } from '../compile/sized-program.js'
 import { formatAval, sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import { Program } from '../program/program.js'
@@ -13,7 +15,7 @@ import { neededInputs, withoutDeadCode } from '../transform/dead-code.js'
 import { readOptions } from './arguments.js'
 import { Tensor } from './tensor.js'
 import { defaultEngine } from './engine.js'
-import type { TensorType } from './eval-shape.js'
+import { TensorType } from './eval-shape.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
@@ -60,6 +62,8 @@ const MAX_SIZES = 256
  * and equal to no other length of the program; primes such as 3, 101 and 1009 are safe. Two axes that have equal
  * lengths in all three examples must have equal lengths in every call. A length that is the same in all three examples
  * is fixed. A call whose arguments do not follow these rules throws a SwitchyardError.
+ *
+ * If one form serves all sizes, `f` is called for the examples only, and must do the same at all other sizes.
  */
 export function specialize<W extends TensorTree, A extends TensorTree[], R extends TensorTree>(
   f: (weights: W, ...args: A) => R,
@@ -68,24 +72,20 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
 ): Specialized<W, A, R> {
   const { donate = [], onNotice } = readOptions('specialize', options, ['donate', 'onNotice'])
   const name = f.name || 'f'
+  const exampleTypes = examples.map(example => flatten(example).leaves)
   /** Traced programs; the key is the types of the weights and of the arguments. */
   const traced = new Lru<string, TracedWithWeights>(MAX_TRACES)
   const compiled = new WeakMap<object, WithWeights>()
 
   const programOf = (
     weights: Pick<WithWeights, 'tree' | 'types'>,
-    args: readonly (TensorTree | Tree<TensorType>)[],
+    args: readonly Tree<TensorType>[],
     types: readonly Aval[],
     key: string,
   ): TracedWithWeights => {
     const fullKey = `${weights.types} ${key}`
     let found = traced.get(fullKey)
     if (!found) {
-      checkArguments(
-        name,
-        types,
-        examples.map(example => flatten(example).leaves),
-      )
       const all = flatten<Aval>([weights.tree, ...args] as Tree<Aval>)
       const whole = traceTree(f as (...all: TensorTree[]) => R, all.def, all.leaves)
       if (whole.captured.length > 0)
@@ -106,9 +106,13 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     )
     const [first, second, third] = examples.map(example => {
       const { leaves, def: exampleDef } = flatten<Aval>(example as Tree<Aval>)
+      checkArguments(name, leaves, exampleTypes)
       return programOf({ tree, types }, example, leaves, typesKey(exampleDef, leaves))
     })
     for (const other of [second, third]) checkSameWeights(name, first, other)
+    const outputTypes = [second, third].every(e => treeKey(e.outputDef) === treeKey(first.outputDef))
+      ? outputTypesOf([first.program, second.program, third.program])
+      : null
     const { used } = first
     const values = used.map(i => all[i])
     const donatedLeaves = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
@@ -129,7 +133,8 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
       () => undefined,
     )
     const sizes = new Lru<string, AtSizes>(MAX_SIZES, size => size.release())
-    return { tree, types, used, values, copied: withWeights.copied, at: withWeights.at, sizes, last: null }
+    const { copied, at } = withWeights
+    return { tree, types, used, values, copied, at, outputTypes, outputDef: first.outputDef, sizes, last: null }
   }
 
   const compiledOf = (tree: W): WithWeights => {
@@ -138,12 +143,37 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     return found
   }
 
-  const atSizes = (weights: WithWeights, args: readonly TensorTree[], types: readonly Aval[], key: string): AtSizes => {
+  /** The function at the sizes of a call. It is only traced for them if that is needed. */
+  const sized = (
+    weights: WithWeights,
+    def: TreeDef,
+    types: readonly Aval[],
+    key: string,
+  ): { sizes: SizedProgram; outputDef: TreeDef } => {
+    const traceNow = (): TracedWithWeights => {
+      const args = unflatten(
+        def,
+        types.map(({ dtype, shape }) => new TensorType(dtype, shape)),
+      ) as readonly Tree<TensorType>[]
+      const found = programOf(weights, args, types, key)
+      checkSameWeights(name, weights, found)
+      return found
+    }
+    const { outputTypes, values, outputDef } = weights
+    if (outputTypes === null) {
+      const { program, outputDef: ownDef } = traceNow()
+      return { sizes: sizedProgram(program), outputDef: ownDef }
+    }
+    const inputs = [...values.map(v => v.aval), ...types]
+    return { sizes: { inputs, outputs: outputTypes(inputs), program: () => traceNow().program }, outputDef }
+  }
+
+  const atSizes = (weights: WithWeights, def: TreeDef, types: readonly Aval[], key: string): AtSizes => {
     const cached = weights.sizes.get(key)
     if (cached) return cached
-    const program = programOf(weights, args, types, key)
-    checkSameWeights(name, weights, program)
-    const found = { ...weights.at(program.program), outputDef: program.outputDef }
+    checkArguments(name, types, exampleTypes)
+    const { outputDef, sizes } = sized(weights, def, types, key)
+    const found = { ...weights.at(sizes), outputDef }
     weights.sizes.set(key, found)
     // A failed compilation is not kept, so that the next call at these sizes tries again.
     found.compiled.catch(() => {
@@ -156,7 +186,7 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
   const newCall = (weights: WithWeights, args: readonly TensorTree[]): Call => {
     const { values, def } = flattenArgs(args)
     const types = values.map(v => v.aval)
-    const at = atSizes(weights, args, types, typesKey(def, types))
+    const at = atSizes(weights, def, types, typesKey(def, types))
     weights.last = { def, types, at }
     return { at, values }
   }
@@ -205,7 +235,7 @@ function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: num
 }
 
 /** The function, compiled with one tree of weights. */
-interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'> {
+interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'>, Pick<TracedFunction, 'outputDef'> {
   readonly tree: TensorTree
   /** A key of the weights' structure, shapes and dtypes. */
   readonly types: string
@@ -213,6 +243,8 @@ interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'> {
   readonly used: readonly number[]
   /** The used weights. */
   readonly values: readonly Value[]
+  /** The types of the results, from those of the inputs; null if only the traced program tells. */
+  readonly outputTypes: ReturnType<typeof outputTypesOf>
   /** The function at each size that was called; the key is the types of the arguments. */
   readonly sizes: Lru<string, AtSizes>
   /** The last call: most calls have the types of the one before, which are compared in less time than a key takes. */

@@ -79,6 +79,14 @@ export interface Executable {
 /** A function's programs at three different input sizes. What differs between them depends on the sizes. */
 export type ProgramsAtSizes = readonly [Program, Program, Program]
 
+/** A function's program at one set of sizes. */
+export interface SizedProgram {
+  readonly inputs: readonly Aval[]
+  readonly outputs: readonly Aval[]
+  /** The program itself, which may only be traced now. */
+  program(): Program
+}
+
 /** How a function is compiled with its weights. */
 export interface WithWeightsOptions {
   /**
@@ -104,9 +112,9 @@ export interface CompiledWithWeights {
   readonly copied: readonly number[]
   /**
    * The executable for one set of sizes, given the function's program at these sizes. It takes the inputs that are not
-   * weights.
+   * weights. If all sizes share one form, that of the examples, the program's types are enough.
    */
-  at(program: Program): Promise<Executable>
+  at(sizes: SizedProgram): Promise<Executable>
   /** Frees what all sizes share. None of the executables may be running, and none can run afterwards. */
   release(): Promise<void>
 }

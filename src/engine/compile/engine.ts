@@ -173,13 +173,14 @@ export class Engine implements ArrayOwner {
     return {
       copied: compiled.then(c => c.copied),
       eachSizeBecause,
-      at: program => {
-        const executable = this.queue.expect(compiled.then(c => this.compiling.count(c.at(program))))
-        const types = program.outputs.map(o => o.aval)
+      at: sizes => {
+        const executable = this.queue.expect(compiled.then(c => this.compiling.count(c.at(sizes))))
         return {
           compiled: executable,
-          run: others =>
-            this.queue.start({ executable, types, inputs: others.map(wholeOf), donated: donatedOthers, name }),
+          run: others => {
+            const inputs = others.map(wholeOf)
+            return this.queue.start({ executable, types: sizes.outputs, inputs, donated: donatedOthers, name })
+          },
           release: () => this.queue.release(executable),
         }
       },

@@ -1,5 +1,5 @@
-import type { Program } from '../program/program.js'
 import type { Value } from '../program/value.js'
+import type { SizedProgram } from './backend.js'
 import type { Concrete } from './concrete.js'
 
 /** A function compiled with its weights: see `Backend.compileWithWeights`. */
@@ -9,7 +9,7 @@ export interface FunctionWithWeights {
   /** Once compiled: see `CompiledWithWeights`. */
   readonly eachSizeBecause: Promise<string | undefined>
   /** The function at the sizes of this program. */
-  at(program: Program): FunctionAtSizes
+  at(program: SizedProgram): FunctionAtSizes
 }
 
 /** A function with weights, at one set of sizes of its other inputs. */

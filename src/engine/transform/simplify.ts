@@ -220,13 +220,23 @@ function become<P extends PrimitiveName>(
   return { primitive, inputs, params, outputs: [new Var(output.aval)] } as unknown as Equation
 }
 
+/** The simplified parameters of composites, which calls with operands of the same types share. */
+const simpleComposites = new WeakMap<Equation['params'], Equation['params']>()
+
 /** The equation with simplified subprograms, and without a composite's custom derivative, which is no longer needed. */
 function withSimplePrograms(eqn: Equation): Equation {
   if (!carriesPrograms(eqn)) return eqn
-  const params = Object.entries(eqn.params)
+  if (!is(eqn, 'composite')) return { ...eqn, params: withSimple(eqn.params) } as Equation
+  let params = simpleComposites.get(eqn.params)
+  if (!params) simpleComposites.set(eqn.params, (params = withSimple(eqn.params)))
+  return { ...eqn, params } as Equation
+}
+
+function withSimple(params: Equation['params']): Equation['params'] {
+  const entries = Object.entries(params)
     .filter(([key]) => key !== 'vjp' && key !== 'jvp')
     .map(([key, value]: [string, unknown]) => [key, simpleParam(value)])
-  return { ...eqn, params: Object.fromEntries(params) } as unknown as Equation
+  return Object.fromEntries(entries) as Equation['params']
 }
 
 function carriesPrograms({ params }: Equation): boolean {

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../engine/api/tensor.js'
-import { customVjp } from '../../engine/api/composite.js'
+import { composite } from '../../engine/api/composite.js'
 import * as lax from '../../engine/api/lax.js'
 import * as np from '../../engine/api/np.js'
 import type { Assignment } from './router.js'
@@ -70,24 +70,34 @@ export const combine = (y: Tensor, { slotOfChoice, choiceOfSlot }: Order): Tenso
 /**
  * A gather by `tokenOfSlot` [slots]. Its gradient is a gather by the inverse map, `slotOfChoice`, not a scatter.
  */
-const tokensToSlots = customVjp(
-  function tokens_to_slots(x: Tensor, _slotOfChoice: Tensor, tokenOfSlot: Tensor): Tensor {
-    return takeRows(x, tokenOfSlot) // [slots, dModel]
+const tokensToSlots = composite(
+  'tokens_to_slots',
+  (x: Tensor, _slotOfChoice: Tensor, tokenOfSlot: Tensor): Tensor => takeRows(x, tokenOfSlot), // [slots, dModel]
+  {
+    vjp: {
+      forward: (x, slotOfChoice, tokenOfSlot) => [takeRows(x, tokenOfSlot), { slotOfChoice }],
+      backward: ({ slotOfChoice }: { slotOfChoice: Tensor }, ct) => [
+        np.sum(takeRows(ct, slotOfChoice), { axis: 1 }), // [tokens, dModel]
+        null,
+        null,
+      ],
+    },
   },
-  (x, slotOfChoice, tokenOfSlot) => [takeRows(x, tokenOfSlot), { slotOfChoice }],
-  ({ slotOfChoice }: { slotOfChoice: Tensor }, ct) => [np.sum(takeRows(ct, slotOfChoice), { axis: 1 }), null, null], // [tokens, dModel]
 )
 
-const slotsToChoices = customVjp(
-  function slots_to_choices(y: Tensor, slotOfChoice: Tensor, _choiceOfSlot: Tensor): Tensor {
-    return takeRows(y, slotOfChoice)
+const slotsToChoices = composite(
+  'slots_to_choices',
+  (y: Tensor, slotOfChoice: Tensor, _choiceOfSlot: Tensor): Tensor => takeRows(y, slotOfChoice), // [tokens, choices, dModel]
+  {
+    vjp: {
+      forward: (y, slotOfChoice, choiceOfSlot) => [takeRows(y, slotOfChoice), { choiceOfSlot }],
+      backward: ({ choiceOfSlot }: { choiceOfSlot: Tensor }, ct) => [
+        takeRows(np.reshape(ct, [-1, ct.shape[2]]), choiceOfSlot), // [slots, dModel]
+        null,
+        null,
+      ],
+    },
   },
-  (y, slotOfChoice, choiceOfSlot) => [takeRows(y, slotOfChoice), { choiceOfSlot }],
-  ({ choiceOfSlot }: { choiceOfSlot: Tensor }, ct) => [
-    takeRows(np.reshape(ct, [-1, ct.shape[2]]), choiceOfSlot), // [slots, dModel]
-    null,
-    null,
-  ],
 )
 
 /** Rows of x [rows, dModel] by their numbers. Numbers past the end give rows of 0. */

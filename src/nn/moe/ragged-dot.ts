@@ -1,3 +1,4 @@
+import { memoized } from '../../base/lru.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
@@ -71,15 +72,16 @@ const raggedProduct = composite(
   },
 )
 
-const raggedBlockProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
+const raggedBlockProduct = memoized(2, (bits: number) =>
   composite(
     'quantized_ragged_dot',
-    (x, kernels, groupSizes) =>
+    (x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) =>
       productOfBlocks(x, groupSizes, (rows, group) =>
         np.matmul(rows, wholeKernel(kernelsAt(kernels, group), x.shape[1])),
       ),
     { attributes: { bits }, ofGroup: blockProduct(bits) },
-  ) // [rows, out]
+  ),
+) // [rows, out]
 
 /** With kernels by column, as `multiplyIntegers`. */
 const raggedIntegerProduct = composite(

@@ -1,7 +1,7 @@
 import { bytesOfType } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { StoredTensor } from '../../../base/stored-tensor.js'
-import { Program } from '../../program/program.js'
+import { Program, Var } from '../../program/program.js'
 import { onOneDevice } from '../../transform/expand-shard-map.js'
 import { simplify } from '../../transform/simplify.js'
 import type {
@@ -31,6 +31,7 @@ import { PartViews } from './part-views.js'
 import type { SpareMemory } from './executable.js'
 import { forFewRows, PageProducts } from './few-rows.js'
 import { generalize } from './generalize.js'
+import { donationOf } from './in-place.js'
 import { atBoundary, toGraph, toGraphInChunks } from './model.js'
 import { allNodes } from './nodes.js'
 import { NotGeneralError } from './not-general.js'
@@ -98,7 +99,7 @@ export class OnnxBackend implements Backend {
       session,
       segments,
       stats,
-      donated,
+      donationOf(segments, donated),
       undefined,
       code,
       graph.parts?.length ? new PartViews(graph.parts) : undefined,
@@ -174,13 +175,15 @@ export class OnnxBackend implements Backend {
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
     const inputs = inputsOf(kept, weights)
     const spare: SpareMemory = new Map()
+    const [{ inputs: all, equations, outputs }] = examples
+    const donation = donationOf({ main: new Program(keptOf(all), equations, outputs), loops: [] }, keptOf(donated))
     // Not in the closures below: they would keep `given` alive, and all weights with it.
     return {
       copied,
-      at: async program => {
-        const main = new Program(keptOf(program.inputs), program.equations, program.outputs)
-        const segments = { main, outputs: main.outputs, loops: [] }
-        const executable = new OnnxExecutable(this.memory, this.loops, session, segments, stats, keptOf(donated), spare)
+      at: async sizes => {
+        const [ins, outs] = [keptOf(sizes.inputs), sizes.outputs].map(types => types.map(type => new Var(type)))
+        const segments = { main: new Program(ins, [], outs), outputs: outs, loops: [] }
+        const executable = new OnnxExecutable(this.memory, this.loops, session, segments, stats, donation, spare)
         return {
           stats,
           run: (others, written) =>
@@ -222,7 +225,7 @@ export class OnnxBackend implements Backend {
     return {
       eachSizeBecause,
       copied: [],
-      at: async program => withWeights(await this.compile(program, donated), weights),
+      at: async sizes => withWeights(await this.compile(sizes.program(), donated), weights),
       release: async () => undefined,
     }
   }

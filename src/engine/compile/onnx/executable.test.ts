@@ -12,6 +12,7 @@ import { Loops } from '../wasm/loop.js'
 import { OnnxBackend } from './backend.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
+import { donationOf } from './in-place.js'
 import { nodeSessions } from './node.js'
 
 const type = aval('float32', [4])
@@ -31,7 +32,7 @@ it('moves all arrays of a loop to another arena where those that are placed leav
     null,
     segments,
     { nodes: 0, generators: 0, fusedLoops: 1, inPlaceBytes: 16, weightBytes: 0 },
-    donated,
+    donationOf(segments, donated),
   )
   const step = async (state: HostBuffer, x: HostBuffer): Promise<HostBuffer> =>
     (await update.run([state, x]))[0] as HostBuffer

@@ -12,7 +12,7 @@ import type { Loop, Loops } from '../wasm/loop.js'
 import { interpret } from '../reference/interpret.js'
 import { HostBuffer, inMemory } from './buffer.js'
 import type { StateMemory } from './buffer.js'
-import { writtenInPlace } from './in-place.js'
+import type { Donation } from './in-place.js'
 import { atBoundary } from './model.js'
 import type { PartViews } from './part-views.js'
 import type { Session } from './session.js'
@@ -40,8 +40,6 @@ export class OnnxExecutable implements Executable {
   private readonly segments: Segments
   /** How many of the main part's results are returned: the first ones. The loops read the rest. */
   private readonly numReturned: number
-  /** For each result of the main part, the position of the input whose memory it takes, or null. */
-  private readonly donors: readonly (number | null)[]
 
   constructor(
     private readonly memory: StateMemory,
@@ -49,7 +47,7 @@ export class OnnxExecutable implements Executable {
     private readonly session: Session | null,
     segments: Segments,
     readonly stats: ExecutableStats,
-    private readonly donated: readonly boolean[],
+    private readonly donation: Donation,
     private readonly spare: SpareMemory = new Map(),
     private readonly generated: GeneratedCode = { seeds: new Program([], [], []), loops: [] },
     private readonly parts?: PartViews,
@@ -60,11 +58,6 @@ export class OnnxExecutable implements Executable {
       ...segments.loops.flatMap(l => l.outputs),
     ])
     this.numReturned = segments.outputs.filter(o => !(o instanceof Var && this.loopOutputs.has(o))).length
-    const read = new Set(segments.loops.flatMap(l => l.inputs))
-    this.donors = writtenInPlace(
-      segments.main,
-      segments.main.inputs.map((v, i) => donated[i] && !read.has(v)),
-    )
     // A compiled program needs the types of its inputs and outputs, but no equations, which would take memory.
     const { inputs, outputs } = segments.main
     this.segments = { ...segments, main: new Program(inputs, [], outputs) }
@@ -130,11 +123,12 @@ export class OnnxExecutable implements Executable {
     if (movedBytes > MOVED_BYTES) this.collectGarbage?.()
     const inputs = main.inputs.map(v => values.get(v)!.tensor)
 
+    const { donors } = this.donation
     // The session writes results that loops read into the loops' blocks, and all others into memory of their own.
     const results = main.outputs.map((o, i) => {
       const block = i >= this.numReturned && o instanceof Var ? blocks.get(o) : undefined
       if (block) return new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape)))
-      const donor = this.donors[i] === null ? undefined : values.get(main.inputs[this.donors[i]])
+      const donor = donors[i] === null ? undefined : values.get(main.inputs[donors[i]])
       if (!donor?.recyclable) return this.fresh(o.aval)
       written.add(donor)
       return passOn(donor)
@@ -245,7 +239,7 @@ export class OnnxExecutable implements Executable {
   private keepSpare(inputs: readonly HostBuffer[]): void {
     this.spare.clear()
     inputs.forEach(({ tensor, recyclable }, i) => {
-      if (!this.donated[i] || !recyclable) return
+      if (!this.donation.donated[i] || !recyclable) return
       const list = this.spare.get(tensor.data.byteLength) ?? []
       list.push(tensor.data)
       this.spare.set(tensor.data.byteLength, list)

@@ -12,6 +12,7 @@ import { makeProgram } from '../../api/transforms.js'
 import type { Buffer, FewRows } from '../backend.js'
 import type { Program } from '../../program/program.js'
 import { referenceBackend } from '../reference/backend.js'
+import { sizedProgram } from '../sized-program.js'
 import { PageArenas } from '../wasm/page-arenas.js'
 import { OnnxBackend } from './backend.js'
 import { forFewRows, PageProducts } from './few-rows.js'
@@ -136,7 +137,7 @@ it.each([
     [3, 101, 1009].map(n => programOf(4, [rowsOf(n, inputs), ...parts])) as [Program, Program, Program],
     [null, ...put(parts)],
   )
-  const one = await compiled.at(programOf(4, [rowsOf(1, inputs), ...parts]))
+  const one = await compiled.at(sizedProgram(programOf(4, [rowsOf(1, inputs), ...parts])))
   const y = await dataOf((await (await few(4, [x, ...parts]))!.run(put([x, ...inArena(parts)])))!)
   for (let row = 0; row < rows; row++) {
     const of = { ...x, shape: [1, inputs], data: x.data.slice(row * inputs, (row + 1) * inputs) }

@@ -1,5 +1,5 @@
-import { allEqual, same } from './formulas.js'
-import type { Values } from './formulas.js'
+import { allEqual, same } from '../formulas.js'
+import type { Values } from '../formulas.js'
 import { isBody } from './nodes.js'
 import { NotGeneralError } from './not-general.js'
 import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'

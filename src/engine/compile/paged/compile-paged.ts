@@ -33,7 +33,7 @@ export async function compilePaged(
   return {
     copied: general.copied,
     eachSizeBecause: general.eachSizeBecause,
-    at: program => general.at(cut(alike(program, first, name))),
+    at: async sizes => general.at(cut(alike(sizes.program(), first, name))),
     release: async () => {
       await general.release()
       await groups.release()
@@ -75,8 +75,8 @@ const eachSize = (
 ): CompiledWithWeights => ({
   copied: [],
   eachSizeBecause: 'it does not apply the same functions at all sizes',
-  at: async program => {
-    const own = cut(inlineCalls(program))
+  at: async sizes => {
+    const own = cut(inlineCalls(sizes.program()))
     const compiled = await PagedFunction.compile(backend, groups, [own, own, own], weights)
     return { ...(await compiled.at(own)), release: () => compiled.release() }
   },

@@ -4,6 +4,7 @@ import { cachedPromise } from '../../../base/promise-cache.js'
 import { is } from '../../program/program.js'
 import type { Program } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, Executable, FewRows, ProgramsAtSizes } from '../backend.js'
+import { sizedProgram } from '../sized-program.js'
 import type { Page } from './pages.js'
 
 /** How many numbers of rows stay compiled. */
@@ -87,7 +88,7 @@ class GroupWithInputs implements CompiledGroup {
   constructor(private readonly compiled: CompiledWithWeights) {}
 
   async run({ numRows, program, operands, parts }: GroupRun): Promise<Buffer[]> {
-    const executable = await cachedPromise(this.sizes, numRows, () => this.compiled.at(program()))
+    const executable = await cachedPromise(this.sizes, numRows, () => this.compiled.at(sizedProgram(program())))
     return executable.run([...operands, ...parts])
   }
 
@@ -121,7 +122,7 @@ class GroupWithWeights implements CompiledGroup {
     if (!program) this.programs.set(numRows, (program = make()))
     const compiled = this.ofPages.get(page) ?? this.compile(page, parts)
     try {
-      const executable = await (await compiled).at(program)
+      const executable = await (await compiled).at(sizedProgram(program))
       return await executable.run(operands)
     } finally {
       if (this.ofPages.get(page) !== compiled) await release(compiled)

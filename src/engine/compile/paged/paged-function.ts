@@ -3,6 +3,7 @@ import type { Atom } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, Executable } from '../backend.js'
 import { takeResults } from '../cut.js'
 import type { Cut } from '../cut.js'
+import { sizedProgram } from '../sized-program.js'
 import { sumOfStats } from '../stats.js'
 import type { Groups, RegionInputs, RegionRunner } from './groups.js'
 import { readInMemory } from './regions.js'
@@ -69,7 +70,7 @@ export class PagedFunction {
   async at(cut: Cut<Region>): Promise<Executable> {
     const executables: (Executable | undefined)[] = []
     for (const [i, { compiled }] of this.segments.entries())
-      executables.push(await compiled?.at(cut.segments[i].program))
+      executables.push(await compiled?.at(sizedProgram(cut.segments[i].program)))
     return {
       stats: sumOfStats(executables.flatMap(e => e?.stats ?? [])),
       run: (others, written) => this.run(cut, executables, others, written ?? new Set()),

@@ -23,6 +23,7 @@ import type { Concrete } from '../concrete.js'
 import { Engine } from '../engine.js'
 import { interpret } from '../reference/interpret.js'
 import { referenceBackend } from '../reference/backend.js'
+import { sizedProgram } from '../sized-program.js'
 
 const mesh = new Mesh({ data: 2, expert: 2 })
 const [data, expert] = mesh.axes
@@ -238,7 +239,7 @@ describe('an array that is divided over processes', () => {
         const f = engine.compileWithWeights([product(4), product(8), product(12)], [on(P('data', 'expert')), null])
         const calls = [P('data'), P()].map(spec =>
           f
-            .at(product(4))
+            .at(sizedProgram(product(4)))
             .run([on(spec)])[0]
             .read(),
         )

@@ -124,7 +124,7 @@ export class ProcessesBackend implements Backend {
     return {
       copied: compiled.copied,
       eachSizeBecause: compiled.eachSizeBecause,
-      at: async program => onWholes(await compiled.at(program)),
+      at: async sizes => onWholes(await compiled.at(sizes)),
       release: () => compiled.release(),
     }
   }

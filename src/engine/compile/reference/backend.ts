@@ -34,7 +34,7 @@ export const referenceBackend: Backend = {
   }),
   compileWithWeights: async (_, weights) => ({
     copied: [],
-    at: async program => withWeights(await referenceBackend.compile(program), weights),
+    at: async sizes => withWeights(await referenceBackend.compile(sizes.program()), weights),
     release: async () => undefined,
   }),
 }

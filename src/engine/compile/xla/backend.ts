@@ -146,7 +146,7 @@ export class XlaBackend implements Backend {
   ): Promise<CompiledWithWeights> {
     return {
       copied: [],
-      at: async program => withWeights(await this.compile(program, donated), weights),
+      at: async sizes => withWeights(await this.compile(sizes.program(), donated), weights),
       release: async () => undefined,
     }
   }

@@ -1,4 +1,4 @@
-/** A length or an integer constant that may differ among the example graphs (see generalize.ts): its value in each. */
+/** A length or an integer constant that may differ among examples of a function at several sizes: its value in each. */
 export type Values = readonly number[]
 
 /** How a number depends on sizes: a multiple of one or of a product of two, or a size plus a constant. */
@@ -20,6 +20,18 @@ export function formulasOf<S extends { readonly values: Values }>(values: Values
     if (found.length > 0) return found
   }
   return []
+}
+
+/** The value of a formula, for sizes of these values. */
+export function evaluate<S>(formula: Formula<S>, valueOf: (size: S) => number): number {
+  switch (formula.kind) {
+    case 'multiple':
+      return formula.factor * valueOf(formula.size)
+    case 'product':
+      return formula.factor * valueOf(formula.sizes[0]) * valueOf(formula.sizes[1])
+    case 'sum':
+      return valueOf(formula.size) + formula.rest
+  }
 }
 
 function multiples<S extends { readonly values: Values }>(values: Values, sizes: readonly S[]): Formula<S>[] {
