@@ -1,4 +1,6 @@
+import { open } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
+import { crc32 } from 'node:zlib'
 import { FileError } from '../base/errors.js'
 
 /** Bytes of a file whose checksum is asked for. `crc` is the checksum of what comes before them. */
@@ -31,15 +33,44 @@ parentPort.on('message', ({ path, offset, length, crc }) => {
 let worker: Worker | undefined
 const waiting: { resolve: (crc: number) => void; reject: (error: Error) => void }[] = []
 
+/** So many bytes take less time than a worker thread takes to start. */
+const FEW_BYTES = 2 ** 24
+
+/** The bytes of the ranges that this thread is reading. */
+let bytesHere = 0
+
 /**
- * CRC-32 of a range of a file, continued from `crc`. It is computed in a worker thread, because ONNX Runtime blocks the
- * calling thread while it reads the same bytes.
+ * CRC-32 of a range of a file, continued from `crc`. If there is much to read, it is computed in a worker thread,
+ * because ONNX Runtime blocks the calling thread while it reads the same bytes.
  */
 export function rangeChecksum(range: Range): Promise<number> {
+  if (!worker && bytesHere + range.length <= FEW_BYTES) return checksumHere(range)
   worker ??= startWorker()
   worker.postMessage(range)
   return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
 }
+
+async function checksumHere({ path, offset, length, crc }: Range): Promise<number> {
+  bytesHere += length
+  try {
+    const file = await open(path)
+    try {
+      const bytes = Buffer.alloc(length)
+      let done = 0
+      for (let count = -1; done < length && count !== 0; done += count)
+        count = (await file.read(bytes, done, length - done, offset + done)).bytesRead
+      return crc32(bytes.subarray(0, done), crc)
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    throw failure(cause as Error)
+  } finally {
+    bytesHere -= length
+  }
+}
+
+const failure = (cause: Error): FileError => new FileError(`a checksum cannot be computed: ${cause.message}`, { cause })
 
 function startWorker(): Worker {
   const started = new Worker(program, { eval: true })
@@ -52,7 +83,7 @@ function startWorker(): Worker {
     if (waiting.length === 0) end()
   })
   started.on('error', cause => {
-    const error = new FileError(`a checksum cannot be computed: ${cause.message}`, { cause })
+    const error = failure(cause)
     for (const { reject } of waiting.splice(0)) reject(error)
     end()
   })

@@ -23,7 +23,8 @@ import { main } from './main.js'
 import { plotRuns } from './inspect/plotting.js'
 import { describeModel, findModel } from './inspect/inspection.js'
 import { countExamples, formatSamples, formatScores } from './shared/report.js'
-import { escapeControls, linesOf, unknownSymbols } from './shared/texts.js'
+import { unknownSymbols } from '../data/tokenizers/coverage.js'
+import { escapeControls, linesOf } from './shared/texts.js'
 
 describe('bad rows', () => {
   it('are left out by an option, which the message names as it is written', async () => {

@@ -2,7 +2,6 @@ import { dirname, join, resolve } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { areT5s } from '../base/special-ids.js'
 import { exists } from '../checkpoint/atomic.js'
-import { readCodec, taskCodec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import { loadT5Vocabulary, loadVocabulary } from '../data/vocabularies/load-vocabulary.js'
 import { vocabularyFiles } from '../text/files.js'
@@ -20,11 +19,14 @@ type Source = Place & Pick<OpenedWeights, 'texts' | 'model'>
  * FileError if there is none. `onNotice` is told when T5's vocabulary is assumed.
  */
 export async function modelCodec(source: Source, onNotice: (message: string) => void): Promise<TextCodec> {
-  return source.texts ? readCodec(source.texts.task) : plainCodec(await vocabularyOf(source, onNotice))
+  if (!source.texts) return plainCodec(await vocabularyOf(source, onNotice))
+  const { readCodec } = await import('../data/task.js')
+  return readCodec(source.texts.task)
 }
 
 /** The codec of `modelCodec`, for training the model on a task. */
 export async function trainingCodec(source: Source, onNotice: (message: string) => void): Promise<TaskCodec> {
+  const { readCodec, taskCodec } = await import('../data/task.js')
   if (source.texts) return readCodec(source.texts.task)
   const vocabulary = await vocabularyOf(source, onNotice)
   return taskCodec({ inputs: vocabulary, targets: vocabulary })

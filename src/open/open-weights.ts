@@ -19,8 +19,6 @@ import type { TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import { mergedReader } from '../train/trainable/merged-reader.js'
 import { openAdapted } from './adapted-weights.js'
-import { nativeSchema } from '../config/schema.js'
-import { parseConfig, parseRunConfig } from '../config/validate.js'
 
 /** A model's weights in any format. */
 export interface OpenedWeights extends Weights {
@@ -107,6 +105,9 @@ async function openNativeWeights(path: string, options: ChooseOptions): Promise<
       throw new FileError(
         `${path}: there are weights (${file}) and no config.json, which says what the model is: put the model's own config.json beside them`,
       )
+  // The other formats do not need the schemas, which import all tasks.
+  const { nativeSchema } = await import('../config/schema.js')
+  const { parseConfig, parseRunConfig } = await import('../config/validate.js')
   const checkpoint = await openExpected(path, options, modelPath)
   try {
     const what = `the configuration in ${checkpoint.folder}`

@@ -15,7 +15,7 @@ import { openWeights } from './open-weights.js'
 import { loadOpened, openTextModel } from './text-model.js'
 import type { OpenedTextModel, TextModelOptions } from './text-model.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { unknownSymbols } from '../cli/shared/texts.js'
+import { unknownSymbols } from '../data/tokenizers/coverage.js'
 import { smallSizes } from '../../test/small-model.js'
 
 const base = preset('switch-base-8')

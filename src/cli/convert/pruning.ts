@@ -19,11 +19,11 @@ import { packedSplit } from '../../train/packed-split.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { checkWritten } from './written.js'
-import { pairsFromOptions } from '../shared/data-options.js'
+import { pairsFromOptions } from '../shared/pairs-from-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import { readAsOf, readAsTrained } from '../shared/model-training.js'
 import { countExamples } from '../shared/report.js'
-import { findModelValues } from '../shared/user-config.js'
+import { findModelValues } from '../shared/model-values.js'
 
 export interface PruningOptions extends DataOptions {
   experts: number

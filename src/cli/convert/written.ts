@@ -5,7 +5,7 @@ import { openWeights } from '../../open/open-weights.js'
 import { openTextWeights } from '../../open/text-model.js'
 import { invocation } from '../shared/invocation.js'
 import { shellWord } from '../shared/shell-word.js'
-import { findModelValues } from '../shared/user-config.js'
+import { findModelValues } from '../shared/model-values.js'
 
 /**
  * Opens a model that was just written, as `infer` does, and returns the last lines of the report. It reads the headers,

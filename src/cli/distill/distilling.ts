@@ -19,7 +19,8 @@ import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/runnin
 import type { Run } from '../shared/running.js'
 import { describeStart } from '../shared/start-report.js'
 import { warnOfUnknownTexts } from '../shared/unknown-texts.js'
-import { findModelValues, loadUserValues } from '../shared/user-config.js'
+import { findModelValues } from '../shared/model-values.js'
+import { loadUserValues } from '../shared/user-config.js'
 
 export interface DistillOptions extends ModelTrainingOptions {
   baseline?: string

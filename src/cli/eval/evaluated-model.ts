@@ -14,7 +14,7 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { trainedTextModel } from '../../train/evaluate.js'
 import { lossOf } from '../shared/held-out.js'
 import type { PagingOptions } from '../shared/paging-options.js'
-import { findModelValues } from '../shared/user-config.js'
+import { findModelValues } from '../shared/model-values.js'
 
 /** A model that is evaluated on a task. */
 export interface EvaluatedModel {

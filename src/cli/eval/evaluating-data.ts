@@ -10,7 +10,7 @@ import { areLabels, pairsMetrics } from '../../data/tasks/pairs.js'
 import { openTextModel } from '../../open/text-model.js'
 import { evaluateExamples } from '../../train/evaluate.js'
 import { evaluationRecords, evaluationSummary } from '../../train/evaluation-records.js'
-import { pairsFromOptions } from '../shared/data-options.js'
+import { pairsFromOptions } from '../shared/pairs-from-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import { appendLines, chosenMetrics, emptyFile } from './evaluating.js'
 import type { EvalOptions } from './evaluating.js'
@@ -20,7 +20,7 @@ import { formatErrors, formatSamples, formatScores } from '../shared/report.js'
 import { reuseSettings } from '../shared/reused-settings.js'
 import { trainedOn } from '../shared/trained-on.js'
 import type { TrainedOn } from '../shared/trained-on.js'
-import { findModelValues } from '../shared/user-config.js'
+import { findModelValues } from '../shared/model-values.js'
 
 /** The split to score; undefined for all rows, as of a file without a split column. */
 function splitOf(settings: PairsSettings, split: EvalOptions['split'], data: string): SplitName | undefined {

@@ -19,7 +19,7 @@ import { onInterrupt } from '../shared/interrupt.js'
 import { checkJsonFile } from '../shared/output-file.js'
 import type { PagingOptions } from '../shared/paging-options.js'
 import { watchPredictions } from '../shared/progress.js'
-import { findModelValues } from '../shared/user-config.js'
+import { findModelValues } from '../shared/model-values.js'
 
 interface TracingOptions extends PagingOptions {
   /** The file to write. Default: the standard output. */

@@ -12,11 +12,11 @@ import type { TextModel } from '../../infer/text-generator.js'
 import { searchOf } from '../../infer/choose-search.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import { specialIdsOf } from '../../model/config.js'
-import { unknownIn } from '../../data/tokenizers/coverage.js'
+import { unknownIn, unknownSymbols } from '../../data/tokenizers/coverage.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { PagingLine, pagingSummary } from '../shared/paging-report.js'
-import { escapeControls, linesOf, unknownSymbols } from '../shared/texts.js'
-import { findModelValues } from '../shared/user-config.js'
+import { escapeControls, linesOf } from '../shared/texts.js'
+import { findModelValues } from '../shared/model-values.js'
 
 /** The options of the output. */
 export interface Output {

@@ -36,7 +36,7 @@ export interface ServeOptions extends PagingOptions {
 }
 
 /** Loaded by models' processes, which find custom routers and meanings by it. */
-const VALUES_MODULE = new URL('../shared/user-config.js', import.meta.url).href
+const VALUES_MODULE = new URL('../shared/model-values.js', import.meta.url).href
 
 /** Serves models until a signal stops it. Throws if none of them can be loaded. */
 export async function serveModels(texts: readonly string[], options: ServeOptions): Promise<void> {

@@ -1,10 +1,7 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
-import { overrideTask } from '../../config/overrides.js'
-import type { PairsSettings } from '../../data/pairs/settings.js'
-import { pairsSettingsOf } from '../../data/pairs/settings.js'
-import { tokenizers } from '../../data/tokenizers/tokenizers.js'
-import type { Tokenizer, Tokenizers } from '../../data/tokenizers/tokenizers.js'
+import { tokenizers } from '../../data/tokenizers/names.js'
+import type { Tokenizer, Tokenizers } from '../../data/tokenizers/names.js'
 
 /** The options that say what a file of data holds. */
 export interface DataOptions {
@@ -57,34 +54,6 @@ export const withTokenizerOption = (command: Command): Command =>
     `how text becomes tokens: ${tokenizers.join(', ')}; or one for inputs and one for targets, as in t5,words (default: chosen by the data)`,
     tokenizersOf,
   )
-
-/**
- * The settings of the task that the options name, changed by those overrides that begin with `task.`; and the others.
- */
-export function pairsFromOptions(
-  data: string,
-  { input, target, split, validation, test, header, delimiter, quotes, skipBadRows, labels, tokenizer }: DataOptions,
-  overrides: readonly string[],
-): { settings: PairsSettings; others: string[] } {
-  const settings = pairsSettingsOf({
-    path: data,
-    input,
-    target,
-    split,
-    validation,
-    test,
-    header,
-    delimiter,
-    quotes,
-    skipBadRows,
-    labels,
-    inputTokenizer: tokenizer?.inputs,
-    targetTokenizer: tokenizer?.targets,
-  })
-  const { task, others } = overrideTask({ kind: 'pairs', ...settings }, overrides)
-  const { kind: _, ...changed } = task
-  return { settings: changed as unknown as PairsSettings, others }
-}
 
 /** A tab can be written as "tab" or \t, which are easier to type in a shell. */
 export function delimiterOf(text: string): string {

@@ -20,7 +20,7 @@ import { findFolder } from './find-folder.js'
 import { customModel } from './held-out.js'
 import { watchPredictions } from './progress.js'
 import type { FinalReport } from './running.js'
-import { findModelValues } from './user-config.js'
+import { findModelValues } from './model-values.js'
 
 /** A model of the report, with its figures on the student's task. */
 export interface Measured {

@@ -5,7 +5,8 @@ import type { TrainerHooks, TrainerValues } from '../../train/values.js'
 import { reportOn } from './distillation-report.js'
 import { checkSettings } from './early-checks.js'
 import type { FinalReport } from './running.js'
-import { findModelValues, loadUserValues } from './user-config.js'
+import { findModelValues } from './model-values.js'
+import { loadUserValues } from './user-config.js'
 
 /** What a run that exists needs: its task, its custom values, and the teacher that its configuration names. */
 export interface RunValues {

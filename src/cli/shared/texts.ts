@@ -1,6 +1,3 @@
-import type { TextCodec } from '../../text/codec.js'
-import { unknownIn } from '../../data/tokenizers/coverage.js'
-
 /** The lines of a stream, one by one as they arrive. Empty lines count: `infer` prints one line for each. */
 export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
@@ -26,7 +23,3 @@ const named: ReadonlyMap<string, string> = new Map([
   ['\n', '\\n'],
   ['\r', '\\r'],
 ])
-
-/** The symbols of an input text that are not in the model's vocabulary, each once. */
-export const unknownSymbols = ({ inputs, prepare }: Pick<TextCodec, 'inputs' | 'prepare'>, input: string): string[] =>
-  unknownIn(inputs, prepare(input))

@@ -5,8 +5,6 @@ import type { UserConfig } from '../../config/define-config.js'
 import { userConfigSchema } from '../../config/define-config.js'
 import { UserValues } from '../../config/user-values.js'
 import { parseConfig } from '../../config/validate.js'
-import type { RunConfig } from '../../train/config.js'
-import type { CustomModelValues } from '../../train/loss.js'
 import { configFailure } from './config-failure.js'
 
 /** The files that are looked for, in this order. */
@@ -46,15 +44,6 @@ export async function findUserValues(folder = process.cwd()): Promise<UserValues
     throw error
   }
 }
-
-/**
- * The custom router and meaning of a model, from the configuration of the working folder, which is read only if the
- * model has one of them.
- */
-export const findModelValues = async (config: Pick<RunConfig, 'model' | 'router'>): Promise<CustomModelValues> =>
-  config.router.custom === undefined && config.model.customMeaning === undefined
-    ? {}
-    : (await loadUserValues()).modelValuesOf(config)
 
 /**
  * Runs a file of TypeScript or JavaScript and returns its default export. jiti translates TypeScript on any Node; the

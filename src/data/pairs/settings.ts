@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
-import { tokenizers } from '../tokenizers/tokenizers.js'
+import { tokenizers } from '../tokenizers/names.js'
 
 /** A column, by its name or by its number from 1. */
 const column = z.union([z.string().min(1), z.int().min(1).transform(String)]).nullable()

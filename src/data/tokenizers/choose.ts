@@ -2,7 +2,7 @@ import { splitWords } from '../../text/symbols.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import { datasetOf, spreadExamples } from '../dataset.js'
 import type { Example } from '../example.js'
-import type { Tokenizers } from './tokenizers.js'
+import type { Tokenizers } from './names.js'
 
 /** More different words than this are a language, not a set of symbols. */
 const MAX_SYMBOLS = 1_000

@@ -82,3 +82,7 @@ function warning(what: string, { unknown, all, symbols }: Coverage, consequence:
     `warning: ${formatCount(unknown)} of ${formatCount(all)} ${what} (${share}%) hold what the vocabulary does not have, such as ${shown.join(', ')}: ${consequence}`,
   ]
 }
+
+/** The symbols of an input text that are not in the model's vocabulary, each once. */
+export const unknownSymbols = ({ inputs, prepare }: Pick<TextCodec, 'inputs' | 'prepare'>, input: string): string[] =>
+  unknownIn(inputs, prepare(input))

@@ -10,7 +10,8 @@ import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { chooseTokenizers } from './choose.js'
 import { coverageWarnings } from './coverage.js'
 import { checkLabels } from './new-labels.js'
-import { makeVocabularies, tokenizers } from './tokenizers.js'
+import { tokenizers } from './names.js'
+import { makeVocabularies } from './tokenizers.js'
 import { isWordForWord, numberBySentinels, numberWords } from './word-for-word.js'
 
 const examplesOf = (pairs: readonly (readonly [string, string])[]): Example[] =>

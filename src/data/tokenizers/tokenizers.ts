@@ -7,19 +7,7 @@ import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import type { Example } from '../example.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
-
-/**
- * How text becomes tokens: T5's pieces (those that the training examples use), UTF-8 bytes, characters, or words
- * between spaces. Characters and words that occur in no training example are unknown; bytes can write any text.
- */
-export const tokenizers = ['t5', 'bytes', 'characters', 'words'] as const
-export type Tokenizer = (typeof tokenizers)[number]
-
-/** The tokenizer of each side. */
-export interface Tokenizers {
-  readonly inputs: Tokenizer
-  readonly targets: Tokenizer
-}
+import type { Tokenizer, Tokenizers } from './names.js'
 
 /** With more pieces than this in use, leaving out the rest of T5's saves little. */
 const MAX_SUBSET = 16_000
