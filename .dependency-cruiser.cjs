@@ -24,7 +24,7 @@ const layers = [
 const browserSafe = [
   '^src/(base|engine|text|nn|model|metrics)/',
   '^src/infer/',
-  '^src/checkpoint/(byte-source|url-source|file-reader|format|json|layout|quantize|weights|stored-tensor|safetensors-(header|read)|experts/(from-weights|source|ranged|reads|remote-ranges|tensors))\\.ts$',
+  '^src/checkpoint/(byte-source|url-source|file-reader|read-rows|format|json|layout|quantize|weights|stored-tensor|safetensors-(header|read)|experts/(from-weights|source|ranged|reads|remote-ranges|tensors))\\.ts$',
   '^src/checkpoint/torch/(read|zip|gather|pickle|state-dict|find-state-dict)\\.ts$',
   '^src/checkpoint/names/(hf|hf-(activation|config|embeddings|families|files|generation|heads|json|names|settings|sizes|special-ids|weights))\\.ts$',
   '^src/(engine|model|text|portable|browser)\\.ts$',

@@ -47,8 +47,8 @@ export function withChecksums({ infos, entries }: TensorSource): { source: Tenso
 
 /**
  * The same reader, but `read` throws a FileError for a tensor whose checksum differs. Each tensor is checked once. A
- * part of a tensor has no checksum of its own: if all parts are read one after the other, the tensor is checked with
- * the last one.
+ * part of a tensor has no checksum of its own: if all parts are read one after the other by `readPart`, the tensor is
+ * checked with the last one.
  */
 export function checkedReader(reader: CheckpointReader, checksums: Checksums): CheckpointReader {
   const right = new Set<string>()
@@ -83,6 +83,7 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
         else begun.set(name, { parts: index + 1, crc: sum })
         return part
       }),
+    readSlice: reader.readSlice && ((...slice) => reader.readSlice!(...slice)),
     locate:
       reader.locate &&
       (async name => {
@@ -96,7 +97,20 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
   })
 }
 
-/** Reads every tensor of a reader and keeps none: a `checkedReader` throws if one is damaged. */
-export async function verifyTensors(reader: CheckpointReader): Promise<void> {
-  for (const { name } of reader.list()) await reader.read(name)
+/**
+ * Reads every tensor of a reader, or those of these names, and keeps none: a `checkedReader` throws if one is damaged.
+ * Tensors on disk are read in pieces.
+ */
+export async function verifyTensors(
+  reader: CheckpointReader,
+  names: readonly string[] = reader.list().map(info => info.name),
+): Promise<void> {
+  for (const name of names) {
+    const stored = await reader.locate?.(name)
+    if (!stored) await reader.read(name)
+    else {
+      await stored.verify?.()
+      await stored.file.check()
+    }
+  }
 }

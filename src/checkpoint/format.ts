@@ -3,6 +3,7 @@ import type { DType } from '../base/dtypes.js'
 import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
+import { partAt } from '../engine/compile/parts.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import type { DiskFile, RemoteBytes } from './byte-source.js'
 import type { Json } from './json.js'
@@ -29,6 +30,11 @@ export interface CheckpointReader {
   read(name: string): Promise<HostTensor>
   /** Reads the part at `index` of a tensor's first axis, and nothing else. Defined if the format allows that. */
   readPart?(name: string, index: number): Promise<HostTensor>
+  /**
+   * Reads the part of a tensor that begins at the index `start` and has this shape, in pieces of limited size. Defined
+   * if the format allows that.
+   */
+  readSlice?(name: string, start: readonly number[], shape: readonly number[]): Promise<HostTensor>
   /** Where the bytes of a tensor are, if they are in a file on disk as `read` gives them. */
   locate?(name: string): Promise<StoredBytes | undefined>
   /** The same of the part at `index` of a tensor's first axis, for tensors whose parts lie apart. */
@@ -65,7 +71,10 @@ export interface StoredBytes {
 export const viewOf = (
   reader: CheckpointReader,
   changes: Partial<
-    Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate' | 'locatePart' | 'locateRemote'>
+    Pick<
+      CheckpointReader,
+      'path' | 'notices' | 'list' | 'read' | 'readPart' | 'readSlice' | 'locate' | 'locatePart' | 'locateRemote'
+    >
   >,
 ): CheckpointReader => ({
   path: reader.path,
@@ -74,6 +83,7 @@ export const viewOf = (
   list: () => reader.list(),
   read: name => reader.read(name),
   readPart: changes.read ? undefined : reader.readPart && ((name, index) => reader.readPart!(name, index)),
+  readSlice: changes.read ? undefined : reader.readSlice && ((...slice) => reader.readSlice!(...slice)),
   locate: changes.read ? undefined : reader.locate && (name => reader.locate!(name)),
   locatePart: changes.read ? undefined : reader.locatePart && ((name, index) => reader.locatePart!(name, index)),
   locateRemote: changes.read ? undefined : reader.locateRemote && (name => reader.locateRemote!(name)),
@@ -122,6 +132,17 @@ export interface CheckpointFormat {
 export function sourceOf(tensors: Iterable<readonly [string, HostTensor]>): TensorSource {
   const entries = [...tensors]
   return { infos: entries.map(([name, { dtype, shape }]) => ({ name, dtype, shape })), entries }
+}
+
+/** Reads the part of a tensor that begins at `start`; of a format that cannot read parts, the whole tensor. */
+export async function readSlice(
+  reader: CheckpointReader,
+  { name, shape: whole }: Pick<TensorInfo, 'name' | 'shape'>,
+  start: readonly number[],
+  shape: readonly number[],
+): Promise<HostTensor> {
+  if (shape.join() === whole.join()) return reader.read(name)
+  return reader.readSlice?.(name, start, shape) ?? partAt(await reader.read(name), start, shape)
 }
 
 /** Reads every tensor of an open checkpoint into memory. */

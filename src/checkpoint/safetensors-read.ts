@@ -1,12 +1,14 @@
 import { check, FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
-import { tensorFromBytes } from '../base/host-tensor.js'
+import { sizeOf, tensorFromBytes } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { decodeUtf8, readExactly } from './byte-source.js'
 import type { ByteSource } from './byte-source.js'
+import { contiguousRows } from '../engine/compile/parts.js'
 import { FileReader } from './file-reader.js'
 import { float64Notice, isBoolData, narrowFloat64, quote } from './format.js'
 import type { CheckpointReader, RemoteRange, StoredBytes } from './format.js'
+import { readRows } from './read-rows.js'
 import { headerLength, maxHeaderBytes, parseHeader } from './safetensors-header.js'
 import type { Header, StoredTensor } from './safetensors-header.js'
 
@@ -45,6 +47,22 @@ class SafetensorsReader extends FileReader<StoredTensor> {
     return this.readTensor({ ...tensor, shape, begin, end: begin + bytes })
   }
 
+  async readSlice(name: string, start: readonly number[], shape: readonly number[]): Promise<HostTensor> {
+    const tensor = this.find(name)
+    check(
+      start.length === tensor.shape.length && shape.every((size, dim) => start[dim] + size <= tensor.shape[dim]),
+      () => `tensor ${quote(name)} [${tensor.shape}] has no part [${shape}] at [${start}]`,
+    )
+    const elementBytes = sizeOf(tensor.shape) === 0 ? 0 : (tensor.end - tensor.begin) / sizeOf(tensor.shape)
+    const { offsets, length } = contiguousRows(tensor.shape, start, shape)
+    const bytes = await readRows(this.source, {
+      offsets: offsets.map(offset => this.dataStart + tensor.begin + offset * elementBytes),
+      length: length * elementBytes,
+      what: `tensor ${quote(name)}`,
+    })
+    return this.tensorOf({ ...tensor, shape }, bytes)
+  }
+
   async locate(name: string): Promise<StoredBytes | undefined> {
     const { dtype, shape, begin, end, isFloat64 } = this.find(name)
     const { file } = this.source
@@ -59,8 +77,13 @@ class SafetensorsReader extends FileReader<StoredTensor> {
     return { file: remote, begin: this.dataStart + begin, end: this.dataStart + end, dataIn: range => range }
   }
 
-  protected async readTensor({ name, dtype, shape, begin, end, isFloat64 }: StoredTensor): Promise<HostTensor> {
+  protected async readTensor(tensor: StoredTensor): Promise<HostTensor> {
+    const { name, begin, end } = tensor
     const bytes = await readExactly(this.source, this.dataStart + begin, end - begin, `tensor ${quote(name)}`)
+    return this.tensorOf(tensor, bytes)
+  }
+
+  private tensorOf({ name, dtype, shape, isFloat64 }: StoredTensor, bytes: Uint8Array): HostTensor {
     if (dtype === 'bool' && !isBoolData(bytes)) {
       throw new FileError(
         `${this.path}: tensor ${quote(name)} is BOOL and has bytes other than 0 and 1: write it again as U8`,

@@ -1,7 +1,8 @@
 import { allocate } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
-import { sizeOf, stridesOf } from '../base/host-tensor.js'
+import { sizeOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import { copyInto, join } from '../engine/compile/parts.js'
 import type { TensorEntry, TensorSource } from './format.js'
 
 /** A tensor in parts that cover it, such as those that the devices of a mesh hold. */
@@ -58,6 +59,18 @@ export function splitSource(tensors: Iterable<readonly [string, WholeOrSplit]>):
   return { infos: all.map(([name, { dtype, shape }]) => ({ name, dtype, shape })), entries: entries() }
 }
 
+/** The whole tensor. Of parts that are fetched, one is in memory at a time beside it. */
+export async function joined(tensor: WholeOrSplit): Promise<HostTensor> {
+  if (!isSplit(tensor)) return tensor
+  const { remote = [] } = tensor
+  if (remote.length === 0) return together(tensor)
+  const { dtype, shape } = tensor
+  const whole = { dtype, shape, data: allocate(dtype, sizeOf(shape)) }
+  for (const { start, tensor: part } of tensor.parts) copyInto(whole, part, start)
+  for (const { start, fetch } of remote) copyInto(whole, await fetch(), start)
+  return whole
+}
+
 /** The tensor with all of its parts in memory. */
 async function fetched({ remote = [], parts, ...type }: SplitTensor): Promise<SplitTensor> {
   const all = [...parts]
@@ -98,19 +111,5 @@ function rowOf({ dtype, shape, parts }: SplitTensor, index: number): SplitTensor
 /** The whole tensor. */
 function together({ dtype, shape, parts }: SplitTensor): HostTensor {
   if (parts.length === 1 && parts[0].tensor.shape.join() === shape.join()) return parts[0].tensor
-  const data = allocate(dtype, sizeOf(shape))
-  const strides = stridesOf(shape)
-  for (const { start, tensor } of parts) {
-    const length = tensor.shape[tensor.shape.length - 1]
-    const offset = start.reduce((n, s, i) => n + s * strides[i], 0)
-    // The last dimension of a part lies in one piece in both tensors.
-    const outer = tensor.shape.slice(0, -1)
-    const index = outer.map(() => 0)
-    for (let row = 0; row < sizeOf(outer); row++) {
-      const to = offset + index.reduce((n, x, i) => n + x * strides[i], 0)
-      ;(data as Uint8Array).set(tensor.data.subarray(row * length, (row + 1) * length) as Uint8Array, to)
-      for (let axis = outer.length - 1; axis >= 0 && ++index[axis] === outer[axis]; axis--) index[axis] = 0
-    }
-  }
-  return { dtype, shape, data }
+  return join({ dtype, shape }, parts)
 }

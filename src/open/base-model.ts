@@ -1,6 +1,7 @@
 import { savedName } from '../data/task.js'
 import type { TaskCodec, TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
+import { currentJob } from '../train/job/job.js'
 import type { StartingPoint } from '../train/restore/start.js'
 import { trainingCodec } from './model-codec.js'
 import { requireDecoder } from '../checkpoint/weights.js'
@@ -22,10 +23,10 @@ export interface BaseModel {
 
 /**
  * Opens the weights at a path, of any format that `openWeights` knows, with their vocabulary. Close it after the run
- * has begun.
+ * has begun. All processes of a job call this.
  */
 export async function openBaseModel(path: string, onNotice: (message: string) => void): Promise<BaseModel> {
-  const weights = await openWeights(path, { onNotice })
+  const weights = await openWeights(path, { onNotice, job: currentJob() })
   try {
     requireDecoder(weights)
     const { run } = weights

@@ -9,23 +9,27 @@ import { exists } from '../checkpoint/atomic.js'
 import { isFile } from '../checkpoint/files.js'
 import { didYouMeanPath } from '../data/sources/similar-path.js'
 import { isLocked } from '../checkpoint/run-lock.js'
+import { readSlice } from '../checkpoint/format.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
 import { loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
 import { latestCheckpoint, runsFolder } from '../checkpoint/run-folder.js'
 import type { Keep } from '../checkpoint/run-folder.js'
-import { fromHostOnMesh } from '../engine/api/mesh.js'
+import { fromPartsOnMesh } from '../engine/api/mesh.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { defaultEngine } from '../engine/api/engine.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import type { NamedSharding } from '../engine/program/sharding.js'
+import type { ModelParams } from '../model/types.js'
 import { openChosen } from './choose-checkpoint.js'
 import type { ChooseOptions } from './choose-checkpoint.js'
 import { readRunStart } from './run-start.js'
 import { requireFinite, viewsOf } from './snapshot.js'
 import type { HostTensors } from './snapshot.js'
 import type { TrainArrays } from './step.js'
+import type { LoraConfig } from './trainable/config.js'
+import { mergedReader } from './trainable/merged-reader.js'
 
 /** The part of a checkpoint that is not arrays. */
 export type RunFacts = Pick<CheckpointContent, 'step' | 'config' | 'task' | 'data' | 'seed' | 'libraryVersion' | 'best'>
@@ -160,7 +164,7 @@ export interface Expected extends Typed {
 
 /**
  * Reads the tensors of a checkpoint as a tree. They must be exactly the expected ones, by path, shape and dtype; else a
- * FileError. Those that have a layout are put on its mesh.
+ * FileError. Of those that have a layout, each process reads the parts that it has on the mesh.
  */
 export async function readTree(
   from: CheckpointReader,
@@ -179,9 +183,11 @@ export async function readTree(
       )
     }
     stored.delete(path)
-    const tensor = await from.read(path)
     const layout = layouts?.get(path)
-    entries.push([path, layout ? fromHostOnMesh(info, Promise.resolve(tensor), layout) : fromHost(tensor)])
+    const tensor = layout
+      ? await fromPartsOnMesh(info, layout, (start, part) => readSlice(from, info, start, part))
+      : fromHost(await from.read(path))
+    entries.push([path, tensor])
   }
   if (stored.size > 0)
     throw new FileError(`${from.path}: the tensor ${[...stored.keys()][0]} belongs to no part of the configured model`)
@@ -192,11 +198,18 @@ export async function readTree(
 export const expectedOf = (tree: Tree<Typed>): Expected[] =>
   leavesWithPaths<Typed>(tree).map(([path, { shape, dtype }]) => ({ path, shape, dtype }))
 
-/** Reads the parameters of a checkpoint. Throws a FileError unless they are like the given ones. */
-export async function readParams(checkpointFolder: string, like: Tree<Typed>): Promise<TensorTree> {
+/**
+ * Reads the model of a checkpoint, with its adapters merged into their kernels. Throws a FileError unless its
+ * parameters are the given ones.
+ */
+export async function readModel(
+  checkpointFolder: string,
+  specs: readonly Expected[],
+  lora: LoraConfig,
+): Promise<ModelParams> {
   const checkpoint = await loadCheckpoint(checkpointFolder)
   try {
-    return await readTree(checkpoint.params, expectedOf(like))
+    return (await readTree(mergedReader(checkpoint.params, lora), specs)) as ModelParams
   } finally {
     await checkpoint.close()
   }

@@ -1,10 +1,13 @@
 import { ConfigError, FileError } from '../base/errors.js'
+import { bytesOfType } from '../base/host-tensor.js'
 import { goBack, readInfo } from '../checkpoint/checkpoint-info.js'
 import type { CheckpointInfo } from '../checkpoint/checkpoint-info.js'
 import { verifyTensors } from '../checkpoint/checksum.js'
 import { loadCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
+import type { TensorInfo } from '../checkpoint/format.js'
 import { listCheckpoints } from '../checkpoint/run-folder.js'
+import { Job } from './job/job.js'
 
 /**
  * Which checkpoint of a run: the best one by its validations (the latest, if the run has none), the latest, or that of
@@ -17,6 +20,8 @@ export interface ChooseOptions {
   readonly choice?: CheckpointChoice
   /** Whether the optimizer's state is verified as well as the parameters. Default: false. */
   readonly withOptimizer?: boolean
+  /** The processes that open the checkpoint together: each verifies some of its tensors. Default: this one alone. */
+  readonly job?: Job
   /** Receives a line about the choice of the best checkpoint, and warnings about damaged ones. */
   readonly onNotice?: (message: string) => void
 }
@@ -32,13 +37,13 @@ interface Found {
  * FileError that says what is wrong with each if all are damaged. Undefined if the run has no checkpoint.
  */
 export async function openChosen(run: string, options: ChooseOptions = {}): Promise<Checkpoint | undefined> {
-  const { choice = 'latest', withOptimizer = false, onNotice = () => undefined } = options
+  const { choice = 'latest', withOptimizer = false, job = new Job(null), onNotice = () => undefined } = options
   const newestFirst = (await listCheckpoints(run)).reverse()
   if (newestFirst.length === 0) return undefined
   const damages: string[] = []
   for (const found of await candidates(run, newestFirst, choice, onNotice)) {
     try {
-      const checkpoint = await openVerified(found.path, withOptimizer)
+      const checkpoint = await openVerified(found.path, withOptimizer, job)
       if (damages.length > 0) onNotice(`warning: ${damages.at(-1)}; step ${found.step} of ${run} is used instead`)
       return checkpoint
     } catch (error) {
@@ -85,15 +90,33 @@ async function bestOf(newestFirst: readonly Found[]): Promise<CheckpointInfo['be
   return undefined
 }
 
-async function openVerified(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
-  const checkpoint = await loadCheckpoint(folder)
+async function openVerified(folder: string, withOptimizer: boolean, job: Job): Promise<Checkpoint> {
+  let opened: Checkpoint | undefined
   try {
-    const { params, optimizer, state } = checkpoint
-    for (const part of withOptimizer ? [params, optimizer, state] : [params])
-      if (part !== undefined) await verifyTensors(part)
-    return checkpoint
+    await job.share(async (rank, size) => {
+      opened = await loadCheckpoint(folder)
+      const { params, optimizer, state } = opened
+      const parts = (withOptimizer ? [params, optimizer, state] : [params]).filter(part => part !== undefined)
+      const tensors = parts.flatMap(part => part.list().map(({ name, ...type }) => ({ part, name, ...type })))
+      for (const { part, name } of shareOf(tensors, rank, size)) await verifyTensors(part, [name])
+    })
+    return opened!
   } catch (error) {
-    await checkpoint.close()
+    await opened?.close()
     throw error
   }
+}
+
+/** The tensors that process `rank` of `size` verifies: each goes to the process that has the fewest bytes so far. */
+function shareOf<T extends Pick<TensorInfo, 'dtype' | 'shape'>>(
+  tensors: readonly T[],
+  rank: number,
+  size: number,
+): T[] {
+  const bytes = Array.from({ length: size }, () => 0)
+  return tensors.filter(tensor => {
+    const least = bytes.indexOf(Math.min(...bytes))
+    bytes[least] += bytesOfType(tensor)
+    return least === rank
+  })
 }

@@ -14,7 +14,7 @@ const BASE_BYTES = 275 * 2 ** 20
  * An estimate of the memory that training takes at most. Its terms are what the program holds; its factors were fitted
  * to the peak resident memory of ten runs (1.6 to 40 million parameters, 1,024 to 8,192 tokens a step): it is within
  * 12% of each. Saves in the background and averages take 15 to 20% less than it says. `share`: what a process of a run
- * on a mesh has of the run.
+ * on a mesh has of the run, or all processes of this machine.
  */
 export function trainingBytes(
   config: RunConfig,
@@ -31,8 +31,13 @@ export function trainingBytes(
   // used.
   const sums = config.train.accumulate > 1 ? params : 0
   const state = 2 * (params + optimizer + frozen) + copies * params + sums
+  // Texts are answered by one process of several, which then has all parameters: as arrays, and in ONNX Runtime.
+  const whole = share.answers ? 2 * (params + frozen) : 0
+  const { processes = 1 } = share
   // A teacher's arrays are used where they were read.
-  return BASE_BYTES + (saved + state) * share.state + teacher + activationBytes(config) * share.batch
+  return (
+    processes * (BASE_BYTES + teacher) + (saved + state) * share.state + whole + activationBytes(config) * share.batch
+  )
 }
 
 /** The float32 values of one part of a batch, with their gradients. */
@@ -53,7 +58,8 @@ function activationBytes({ model, router, train, distill }: RunConfig): number {
  */
 export function requireMemory(config: RunConfig, state: StateBytes, free?: number, share?: ShareOfRun): void {
   const estimate = (run: RunConfig, bytes: StateBytes): number => trainingBytes(run, bytes, share)
-  const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)})`
+  const answers = share?.answers ? '; this process also evaluates, with all parameters' : ''
+  const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)}${answers})`
   const problem = memoryProblem(
     task,
     estimate(config, state),

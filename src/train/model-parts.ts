@@ -6,7 +6,6 @@ import { devicePut } from '../engine/api/mesh.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
-import type { NamedSharding } from '../engine/program/sharding.js'
 import { initAligned } from '../model/aligned-init.js'
 import { initParameter, initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
@@ -18,7 +17,8 @@ import type { RunConfig } from './config.js'
 import { averaging } from './optimizers/averaging.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
-import { initOnMesh, layoutsByPath, putOnMesh } from './parallel/arrays.js'
+import { gatherOnFirst } from './job/saved-parts.js'
+import { initOnMesh, parameterLayouts, putOnMesh } from './parallel/arrays.js'
 import { layoutsOf } from './parallel/layouts.js'
 import type { RunLayouts } from './parallel/layouts.js'
 import { jitOnMesh } from './parallel/jit-on-mesh.js'
@@ -59,6 +59,8 @@ export interface ModelParts {
   initialize(params?: ModelParams): RunArrays
   /** The parameters to evaluate and to infer with: all of them, with adapters merged into their kernels. */
   usedParameters(arrays: RunArrays): ModelParams
+  /** The same of several processes, for process 0 alone, which holds one more array meanwhile. All call this. */
+  gatherUsed(arrays: RunArrays): Promise<ModelParams | null>
   /** The types of those arrays. Nothing is computed: they may be too large for this machine. */
   types(): TrainTypes
 }
@@ -106,6 +108,8 @@ export function modelParts(
     on => ({ in: [on.params], out: on.optimizer }),
   )
   const initKey = random.foldIn(random.key(train.seed), 0)
+  const usedArrays = (arrays: RunArrays): TensorTree => places.used<Tensor>(arrays) as TensorTree
+  const merged = (used: TensorTree): ModelParams => mergedAdapters(used, lora) as unknown as ModelParams
   return {
     optimizer,
     places,
@@ -113,8 +117,12 @@ export function modelParts(
     specs,
     initKey,
     usedParameters: arrays => {
-      const used = places.used<Tensor>(arrays) as TensorTree
-      return mergedAdapters(layouts ? devicePut(used, null) : used, lora) as unknown as ModelParams
+      const used = usedArrays(arrays)
+      return merged(layouts ? devicePut(used, null) : used)
+    },
+    gatherUsed: async arrays => {
+      const used = await gatherOnFirst(usedArrays(arrays))
+      return used === null ? null : merged(used)
     },
     initialize: (base = newParameters(specs, initKey, train.init, layouts)) => {
       const added = adapters.map((spec, i) => [spec.path, initParameter(spec, specs.length + i, initKey)] as const)
@@ -130,10 +138,6 @@ export function modelParts(
     types,
   }
 }
-
-/** The layouts of all parameters, by path. */
-const parameterLayouts = ({ params, frozen }: RunLayouts): ReadonlyMap<string, NamedSharding> =>
-  new Map([...layoutsByPath(params), ...layoutsByPath(frozen)])
 
 /** New random parameters of the model: on a mesh, each device draws its own parts. */
 function newParameters(

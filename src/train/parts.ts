@@ -25,15 +25,17 @@ import { makeSchedule } from './optimizers/schedules.js'
 import type { Schedule } from './optimizers/schedules.js'
 import { accumulatedTrainStep } from './accumulate.js'
 import { requireMemory } from './footprint.js'
+import { currentJob } from './job/job.js'
 import { normsOn } from './norms.js'
 import type { Norms } from './norms.js'
 import { modelParts } from './model-parts.js'
-import type { ModelParts, RunArrays } from './model-parts.js'
+import type { ModelParts, RunArrays, TrainTypes } from './model-parts.js'
 import { settledModel } from './settled-model.js'
 import type { RunLayouts } from './parallel/layouts.js'
 import { spreadOver } from './parallel/spread.js'
 import type { SpreadOptions } from './parallel/spread.js'
 import { shareOfRun, stateBytes } from './state-bytes.js'
+import type { ShareOfRun } from './state-bytes.js'
 import { trainStepWith } from './step.js'
 import type { Loss, LossWith, StepInputs, StepMetrics } from './step.js'
 import { scaledAdapters } from './trainable/adapters.js'
@@ -79,12 +81,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const schedule = values.schedule ?? makeSchedule(train.schedule, train.steps)
   const types = own.types()
   const state = { ...stateBytes(types), teacher: values.teacher?.bytes }
-  requireMemory(
-    config,
-    state,
-    undefined,
-    own.layouts ? shareOfRun(types, own.layouts, devicesInMemory(own.layouts)) : undefined,
-  )
+  requireMemory(config, state, undefined, own.layouts ? shareOfProcess(types, own.layouts) : undefined)
   const given = values.task ?? (await loadTask(config.task, codec))
   const task = values.metrics === undefined ? given : withMetrics(given, values.metrics)
   const isNew = config.from === null && codec === undefined
@@ -148,10 +145,14 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   }
 }
 
-/** How many devices of a run's mesh share the memory of this process. */
-function devicesInMemory({ collectives, mesh }: RunLayouts): number {
-  // With collectives, each process is a device.
-  return collectives || defaultEngine().backend.hasOwnMemory ? 1 : mesh.size
+/** What the devices of a run's mesh that share the memory of this process, or of this machine, have of the run. */
+function shareOfProcess(types: TrainTypes, layouts: RunLayouts): ShareOfRun {
+  const { several, isFirst } = currentJob()
+  if (several !== null) {
+    const processes = several.localSize
+    return { ...shareOfRun(types, layouts, processes), processes, answers: isFirst }
+  }
+  return shareOfRun(types, layouts, defaultEngine().backend.hasOwnMemory ? 1 : layouts.mesh.size)
 }
 
 /** The training batches of a task, in the order that the configuration asks for. */

@@ -10,6 +10,7 @@ import type { Checkpoint } from '../checkpoint/native.js'
 import { listCheckpoints } from '../checkpoint/run-folder.js'
 import { environmentWarning } from './checkpointing.js'
 import type { RunConfig } from './config.js'
+import { currentJob } from './job/job.js'
 import { isOfMachine } from './metrics-log.js'
 import { readRecords } from './read-metrics.js'
 import type { MetricsRecord } from './metrics-log.js'
@@ -44,7 +45,7 @@ export interface ProofOptions {
  * Proves that resuming a run is exact: trains from its second to last checkpoint to the step of its latest one, in a
  * scratch folder, and compares every tensor, every record and the position of the data with the run's own. A run with
  * one checkpoint is trained from the beginning. The run is only read. Undefined if the signal was aborted. Throws a
- * FileError if the run has no checkpoint, or is a fine-tuning run with a single one.
+ * FileError if the run has no checkpoint, or is a fine-tuning run with a single one. All processes of a job call this.
  */
 export async function proveResume(
   run: string,
@@ -53,7 +54,8 @@ export async function proveResume(
 ): Promise<Proof | undefined> {
   const [latest, previous] = (await listCheckpoints(run)).reverse()
   if (latest === undefined) throw new FileError(`${run}: there is no checkpoint of Switchyard in this folder`)
-  const scratch = await mkdtemp(join(tmpdir(), 'switchyard-proof-'))
+  const job = currentJob()
+  const scratch = await job.fromFirst(() => mkdtemp(join(tmpdir(), 'switchyard-proof-')))
   const opened: Checkpoint[] = []
   const open = async (folder: string): Promise<Checkpoint> => {
     const checkpoint = await loadCheckpoint(folder)
@@ -73,11 +75,12 @@ export async function proveResume(
     const from = start?.step ?? 0
     options.onStart?.(from, expected.step)
     if (!(await trainAgain(config, start, expected.step, scratch, options))) return undefined
-    const actual = await open(join(scratch, `step-${expected.step}`))
-    return await compare(run, scratch, from, expected, actual)
+    return await job.fromFirst(async () =>
+      compare(run, scratch, from, expected, await open(join(scratch, `step-${expected.step}`))),
+    )
   } finally {
     for (const checkpoint of opened) await checkpoint.close()
-    await rm(scratch, { recursive: true, force: true })
+    if (job.isFirst) await rm(scratch, { recursive: true, force: true })
   }
 }
 

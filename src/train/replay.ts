@@ -9,6 +9,7 @@ import { expectedOf, readTree } from './checkpointing.js'
 import { findNaN, saveBatch } from './divergence.js'
 import type { Divergence } from './divergence.js'
 import { currentJob } from './job/job.js'
+import { gatherOnFirst } from './job/saved-parts.js'
 import type { Pace } from './pace.js'
 import type { RunArrays } from './model-parts.js'
 import { layoutsByPath } from './parallel/arrays.js'
@@ -35,12 +36,17 @@ export async function replay(parts: TrainerParts, position: Position, step: numb
     await sent.metrics.loss.item()
   }
   const { features } = await parts.batches.next()
-  return findNaN(parts.debugged(position.arrays.frozen), position.arrays, {
-    batch: batchOf(features),
-    key: parts.stepKey,
-    step: np.array(position.step + parts.firstUpdate, 'int32'),
-    learningRate: np.array(parts.schedule(position.step)),
-  })
+  // One process of several interprets the step, on whole arrays.
+  const job = currentJob()
+  const arrays = job.several ? ((await gatherOnFirst(position.arrays)) as RunArrays | null) : position.arrays
+  return job.fromFirst(() =>
+    findNaN(parts.debugged(arrays!.frozen), arrays!, {
+      batch: batchOf(features),
+      key: parts.stepKey,
+      step: np.array(position.step + parts.firstUpdate, 'int32'),
+      learningRate: np.array(parts.schedule(position.step)),
+    }),
+  )
 }
 
 export interface ExplainOptions {

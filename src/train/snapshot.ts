@@ -5,11 +5,9 @@ import type { HostTensor } from '../base/host-tensor.js'
 import { leavesWithPaths } from '../base/pytree.js'
 import { isSplit, partsOf } from '../checkpoint/split-tensor.js'
 import type { WholeOrSplit } from '../checkpoint/split-tensor.js'
-import { shardsOf } from '../engine/api/mesh.js'
-import { hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
-import { remoteParts } from './job/saved-parts.js'
+import { viewOf } from './job/saved-parts.js'
 
 /** Host tensors by path. Those of arrays on a mesh of devices are in the parts that the devices hold. */
 export type HostTensors = ReadonlyMap<string, WholeOrSplit>
@@ -19,15 +17,6 @@ export const viewsOf = async (tree: TensorTree): Promise<HostTensors> =>
   new Map(
     await Promise.all(leavesWithPaths<Tensor>(tree).map(async ([path, array]) => [path, await viewOf(array)] as const)),
   )
-
-async function viewOf(array: Tensor): Promise<WholeOrSplit> {
-  const shards = await shardsOf(array)
-  if (!shards) return hostView(array)
-  const { dtype, shape } = array
-  const parts = await Promise.all(shards.map(async s => ({ start: s.start, tensor: await s.read() })))
-  const sharding = await array.sharding()
-  return { dtype, shape, parts, ...(sharding && { remote: remoteParts(array, sharding) }) }
-}
 
 /** A copy of arrays on the host. Its memory is allocated once and used again by each `take`. */
 export class Snapshot {

@@ -24,6 +24,10 @@ export interface ShareOfRun {
   readonly state: number
   /** Their share in the computation of a batch. */
   readonly batch: number
+  /** The processes of this machine, if each of them is one of the devices. Default: 1. */
+  readonly processes?: number
+  /** Whether this process of several also has all parameters as a whole, to answer texts. Default: false. */
+  readonly answers?: boolean
 }
 
 /** The share that this many devices of a mesh have of a run with these layouts. */

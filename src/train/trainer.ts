@@ -8,7 +8,7 @@ import { readCodec } from '../data/task.js'
 import type { SavedCodec, Task } from '../data/task.js'
 import type { ModelParams } from '../model/types.js'
 import type { BestValidation } from './best.js'
-import { readParams } from './checkpointing.js'
+import { readModel } from './checkpointing.js'
 import type { RunFacts } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { checkTeacher } from './distillation/teacher.js'
@@ -245,10 +245,12 @@ export class Trainer {
     const job = currentJob()
     const { parts, arrays, step, validations } = this
     const model = {
-      get params() {
-        return parts.usedParameters(arrays)
-      },
       evaluate: parts.evaluate?.(arrays),
+      // Only the first of several processes has the parameters, one array of which is gathered at a time.
+      withParams: async <T>(compute: (params: ModelParams) => Promise<T>) => {
+        const params = job.several ? await parts.gatherUsed(arrays) : parts.usedParameters(arrays)
+        return job.fromFirst(() => compute(params!))
+      },
     }
     const own = await reporter.pace.validate(() => validations.validate(model, step))
     // All processes compute this, perhaps on different processors, and have to go on alike.
@@ -286,19 +288,19 @@ export class Trainer {
 
   /**
    * The parameters of the run's best checkpoint, if it has validated its model and the best is not the current one;
-   * else the current parameters. Several processes all call this, and the first of them gets the best.
+   * else the current parameters. A process of several, which has parts of these, reads all of them from the checkpoint
+   * that `run` has saved at its end.
    */
   async bestParams(folder: string): Promise<ModelParams> {
-    const { best } = this.validations
-    const { params } = this
-    if (best === undefined || best.step === this.step || !currentJob().isFirst) return params
-    return (await readParams(join(folder, `step-${best.step}`), params)) as ModelParams
+    const step = this.validations.best?.step ?? this.step
+    if (step === this.step && currentJob().several === null) return this.params
+    return readModel(join(folder, `step-${step}`), this.parts.specs, this.config.train.lora)
   }
 
   /**
    * Makes the steps before `step` (from 1) again without saving anything, then runs that step in the interpreter.
    * Returns a sentence that names the first equation with a NaN in its result and none in its operands; undefined if
-   * there is none. The trainer cannot be used afterwards.
+   * there is none. The trainer cannot be used afterwards. All processes of a job call this.
    */
   findNaN(step: number): Promise<string | undefined> {
     return replay(this.parts, { arrays: this.arrays, step: this.step }, step)

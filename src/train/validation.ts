@@ -29,11 +29,14 @@ export interface Validation {
 
 /** A model to be validated. */
 export interface ValidatedModel {
-  /** Its parameters on one device. A getter may put them together when it is read. */
-  readonly params: ModelParams
+  /** What `compute` gives for its parameters on one device, which may have to be put together for that. */
+  withParams<T>(compute: (params: ModelParams) => Promise<T>): Promise<T>
   /** Evaluates a batch where the parameters are, if they are on several devices. */
   readonly evaluate?: (batch: Batch) => BatchFigures
 }
+
+/** A model whose parameters are on one device. */
+export const onOneDevice = (params: ModelParams): ValidatedModel => ({ withParams: compute => compute(params) })
 
 /** Computes a model's figures on the validation split, or another one, as often as it is asked to. */
 export class Validator {
@@ -72,9 +75,10 @@ export class Validator {
 
   /** The mean cross entropy of the targets, the share that is predicted right, and the number of examples. */
   async targetFigures(model: ValidatedModel): Promise<{ loss: number; accuracy: number; examples: number }> {
-    const onOneDevice = (params: ModelParams) => (batch: Batch) => this.evaluateBatch(params, batch)
-    const evaluate = model.evaluate ?? onOneDevice(model.params)
-    const { crossEntropy, accuracy, examples } = await targetFigures(this.packed(), evaluate)
+    const { evaluate } = model
+    const { crossEntropy, accuracy, examples } = evaluate
+      ? await targetFigures(this.packed(), evaluate)
+      : await model.withParams(params => targetFigures(this.packed(), batch => this.evaluateBatch(params, batch)))
     return { loss: crossEntropy, accuracy, examples }
   }
 
@@ -85,13 +89,16 @@ export class Validator {
     const { validateAnswers } = config.train
     const metric = task.metrics[0]
     if (validateAnswers === 0 || metric === undefined) return undefined
-    const { scores } = await evaluate(model.params, config, task, {
-      split: 'validation',
-      limit: validateAnswers,
-      metrics: [metric],
-      ...values,
+    const figures = await model.withParams(async params => {
+      const { scores } = await evaluate(params, config, task, {
+        split: 'validation',
+        limit: validateAnswers,
+        metrics: [metric],
+        ...values,
+      })
+      return scores[0]?.figures
     })
-    const [figure] = Object.entries(scores[0]?.figures ?? {})
+    const [figure] = Object.entries(figures ?? {})
     return figure && { name: figure[0], value: figure[1], better: metric.better }
   }
 

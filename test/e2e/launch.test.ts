@@ -50,7 +50,7 @@ describe.skipIf(!mpiLibrary)('switchyard launch', () => {
     expect(performance.now() - killed).toBeLessThan(10_000)
     expect(begun.code).toBe(1)
     expect(begun.stderr).toMatch(/process 1 of 2 \(pid \d+\) was ended by SIGKILL/)
-    expect(begun.stderr).toContain('npx switchyard launch --processes 2 -- resume')
+    expect(begun.stderr).toContain('npx switchyard launch --processes 2 -- resume runs/g2p')
     expect(memory).not.toEqual([])
     expect(memory.filter(path => existsSync(path))).toEqual([])
     expect(begun.stdout.match(/training in runs\/g2p/g)).toHaveLength(1)
@@ -70,5 +70,22 @@ describe.skipIf(!mpiLibrary)('switchyard launch', () => {
     const last = await cli.run('launch', '--processes', '2', '--', 'resume', '--set', steps)
     expect(last.code, last.stderr).toBe(0)
     expect(last.stdout).toContain('saved in runs/g2p')
+
+    const proof = await cli.run('launch', '--processes', '2', '--', 'resume', 'runs/g2p', '--prove')
+    expect(proof.stdout.match(/equal bit for bit/g), proof.stderr).toHaveLength(1)
+    const student = ['--mesh', 'data=2', '--set', 'train.steps=2', '--set', 'train.checkpointEvery=2']
+    const distilled = await cli.run('launch', '--processes', '2', '--', 'distill', 'runs/g2p', ...student)
+    expect(distilled.code, distilled.stderr).toBe(0)
+    expect(distilled.stdout.match(/the student has [\d.]+% of the teacher's parameters/g)).toHaveLength(1)
+  })
+
+  it('finds the equation that gave a NaN', async () => {
+    const diverging = ['train.schedule.peak=1e30', 'train.clipNorm=null', 'train.steps=9'].flatMap(s => ['--set', s])
+    const { code, stderr } = await cli.run(...train('--out', 'runs/nan', ...mesh, ...diverging))
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/is NaN at step 3: train --resume runs\/nan --debug-nans names the equation/)
+    const found = await cli.run('launch', '--processes', '2', '--', 'train', '--resume', 'runs/nan', '--debug-nans')
+    expect(found).toMatchObject({ code: 0, stderr: '' })
+    expect(found.stdout.match(/step 3: NaN came from \w+/g)).toHaveLength(1)
   })
 })

@@ -114,6 +114,7 @@ export async function jobAsBackend(size: number, inner: (rank: number) => Backen
     partitionsPrograms: false,
     describe: () => first.describe(),
     put: (tensor, sharding) => all(ranks.map(r => r.put(tensor, sharding))),
+    putParts: async (type, sharding, read) => all(await Promise.all(ranks.map(r => r.putParts(type, sharding, read)))),
     compile: async (program, donated, partition) => {
       const executables = await Promise.all(ranks.map(r => r.compile(program, donated, partition)))
       return together(executables, partsOf, all)

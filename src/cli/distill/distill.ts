@@ -1,10 +1,11 @@
 import { Command } from 'commander'
 import { withDataOptions } from '../shared/data-options.js'
-import type { DistillOptions } from './distilling.js'
+import { withMeshOption } from '../shared/mesh.js'
 import { checkpointOption, collect } from '../shared/options.js'
+import type { DistillOptions } from './distilling.js'
 
 export const distillCommand = (): Command =>
-  withDataOptions(new Command('distill'), "instead of the teacher's own task")
+  withMeshOption(withDataOptions(new Command('distill'), "instead of the teacher's own task"))
     .description('train a dense model that learns from a sparse one (its teacher), and report what it keeps')
     .argument(
       '<teacher>',

@@ -10,9 +10,12 @@ import { trainingCodec } from '../../open/model-codec.js'
 import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
+import type { RunConfig } from '../../train/config.js'
+import type { WeightsTeacher } from '../../train/distillation/config.js'
 import { Trainer } from '../../train/trainer.js'
 import { openBaseline, reportOn } from '../shared/distillation-report.js'
 import { findFolder } from '../shared/find-folder.js'
+import { openDevices } from '../shared/mesh.js'
 import { readAsOf, shortName, taskOf } from '../shared/model-training.js'
 import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
@@ -44,12 +47,15 @@ async function begin(name: string, options: DistillOptions): Promise<Run | undef
   const weights = await openWeights(await findFolder(name, revision), { choice: checkpoint, onNotice })
   try {
     const { task, others, isOwnTask } = await studentsTask(known, name, weights, options)
-    const frozen = await readFrozen(weights, { findValues: findModelValues })
     const { container, model, router, run } = weights
     const ran = run && { config: run.config, step: run.checkpoint.step }
+    const configFor = (named: WeightsTeacher): RunConfig =>
+      distillConfig({ path: name, container, model, router, run: ran, teacher: named, isOwnTask }, task, others)
+    // The teacher's arrays, which its fingerprint is known by, are put on the devices that the run's settings name.
+    if (!printConfig) await openDevices(configFor({ kind: 'weights', path: name, fingerprint: 'not read yet' }))
+    const frozen = await readFrozen(weights, { findValues: findModelValues })
     const teacher = teacherOf(frozen)
-    const source = { path: name, container, model, router, run: ran, teacher: teacher.config, isOwnTask }
-    const config = distillConfig(source, task, others)
+    const config = configFor(teacher.config)
     if (printConfig) return printSettings(config)
     if (baseline !== undefined) await (await openBaseline(baseline, task)).close()
     const values = { ...known.valuesOf(config), task, teacher }

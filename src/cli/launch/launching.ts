@@ -8,6 +8,7 @@ import { findMpi, mpiInstallation } from '../../engine/compile/processes/mpi/fin
 import { Exit } from '../shared/exit.js'
 import { invocation } from '../shared/invocation.js'
 import { jobCommands, LAUNCHER } from '../shared/job.js'
+import type { JobMessage } from '../shared/job.js'
 import { shellWord } from '../shared/shell-word.js'
 import { ProcessManager } from './process-manager.js'
 
@@ -40,11 +41,13 @@ export async function launch(processes: number, command: readonly string[]): Pro
   const manager = new ProcessManager(processes)
   const children = Array.from({ length: processes }, (_, rank) => start(manager, rank, command))
   const signals = passOnSignals(children)
+  let run: string | undefined
+  children[0].on('message', (message: JobMessage) => (run = message.run))
   try {
     const failure = await outcome(children)
     if (failure === undefined) return
     if (signals.count > 0) throw new Exit(130)
-    const text = describe(failure, processes, command)
+    const text = describe(failure, processes, command, run)
     if (text !== undefined) console.error(`switchyard: ${text}`)
     throw new Exit(failure.code ?? 1)
   } finally {
@@ -55,7 +58,7 @@ export async function launch(processes: number, command: readonly string[]): Pro
 /** Starts a process. It is in a group of its own, so that Ctrl-C of a terminal reaches it once, by `passOnSignals`. */
 function start(manager: ProcessManager, rank: number, command: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [...process.execArgv, program, ...command], {
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'ipc'],
     detached: true,
     env: { ...process.env, ...manager.environmentOf(rank, MANAGER_FD), [LAUNCHER]: String(process.pid) },
   })
@@ -128,19 +131,21 @@ function describe(
   { rank, pid, code, signal }: Ended,
   processes: number,
   command: readonly string[],
+  run: string | undefined,
 ): string | undefined {
   if (code === 130 || code === 2) return undefined
   const who = `process ${rank} of ${processes} (pid ${pid})`
   if (signal === null) return `${who} has failed, so the others were ended: its message is above`
-  return (
-    `${who} was ended by ${signal}${signal === 'SIGKILL' ? ', perhaps because memory did not suffice' : ''}, so the others were ended, too. ` +
-    `To go on from the last checkpoint:\n\n    ${invocation()} launch --processes ${processes} -- ${resumed(command)}`
-  )
+  const memory = signal === 'SIGKILL' ? ', perhaps because memory did not suffice' : ''
+  const ended = `${who} was ended by ${signal}${memory}, so the others were ended, too.`
+  if (run === undefined) return `${ended} It had not begun to train`
+  return `${ended} To go on from the last checkpoint:\n\n    ${invocation()} launch --processes ${processes} -- ${resumed(command, run)}`
 }
 
 /** The command that continues the run of another. */
-function resumed(command: readonly string[]): string {
+function resumed(command: readonly string[], run: string): string {
   if (command[0] === 'resume' || command.includes('--resume')) return command.map(word => shellWord(word)).join(' ')
-  const backend = command.indexOf('--backend')
-  return ['resume', ...(backend < 0 ? [] : command.slice(backend, backend + 2))].map(word => shellWord(word)).join(' ')
+  const at = command.findIndex(word => word.startsWith('--backend'))
+  const backend = at < 0 ? [] : command.slice(at, command[at] === '--backend' ? at + 2 : at + 1)
+  return ['resume', run, ...backend].map(word => shellWord(word)).join(' ')
 }

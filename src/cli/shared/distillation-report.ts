@@ -15,7 +15,7 @@ import type { RunConfig } from '../../train/config.js'
 import { evaluate } from '../../train/evaluate.js'
 import type { CustomModelValues } from '../../train/loss.js'
 import { readOrigin } from '../../train/run-origin.js'
-import { Validator } from '../../train/validation.js'
+import { onOneDevice, Validator } from '../../train/validation.js'
 import { findFolder } from './find-folder.js'
 import { customModel } from './held-out.js'
 import { watchPredictions } from './progress.js'
@@ -99,7 +99,7 @@ async function distillationReport({
     console.log(`\nmeasuring the ${role} (${path}) on validation and held-out examples`)
     const validator = new Validator(own, task, custom)
     const { loss, examples: validated } = validator.hasExamples
-      ? await validator.targetFigures({ params })
+      ? await validator.targetFigures(onOneDevice(params))
       : { loss: undefined, examples: undefined }
     const parameters = countParameters(declareParameters(own.model, own.router))
     if (figure === undefined) return { role, path, parameters, loss, examples: { loss: validated } }

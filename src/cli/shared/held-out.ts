@@ -6,7 +6,7 @@ import type { ModelParams } from '../../model/types.js'
 import type { RunConfig } from '../../train/config.js'
 import { evaluate } from '../../train/evaluate.js'
 import type { CustomModelValues } from '../../train/loss.js'
-import { Validator } from '../../train/validation.js'
+import { onOneDevice, Validator } from '../../train/validation.js'
 import type { TrainerValues } from '../../train/values.js'
 import { watchPredictions } from './progress.js'
 import { countExamples, formatSamples, formatScores } from './report.js'
@@ -61,6 +61,6 @@ export async function lossOf(
   const validator = new Validator({ ...config, train }, task, values, split)
   if (!validator.hasExamples) return undefined
   onStart()
-  const { loss, accuracy, examples } = await validator.targetFigures({ params })
+  const { loss, accuracy, examples } = await validator.targetFigures(onOneDevice(params))
   return `loss ${loss.toFixed(4)}, tokens right ${formatPercent(accuracy)}, on ${countExamples(examples, task)}`
 }

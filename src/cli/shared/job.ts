@@ -7,7 +7,7 @@ import { jobSize } from '../../engine/compile/processes/mpi/join-job.js'
 import { invocation } from './invocation.js'
 
 /** The commands that run as several processes. */
-export const jobCommands: readonly string[] = ['train', 'resume', 'finetune']
+export const jobCommands: readonly string[] = ['train', 'resume', 'finetune', 'distill']
 
 /** The variable that holds the process that `launch` runs in. */
 export const LAUNCHER = 'SWITCHYARD_LAUNCHER'
@@ -47,6 +47,16 @@ export const jobInvocation = (): string => {
   return process.env[LAUNCHER] === undefined
     ? `mpiexec -n ${processes.size} ${invocation()}`
     : `${invocation()} launch --processes ${processes.size} --`
+}
+
+/** What the first process of a job tells its launcher: the folder of the run. */
+export interface JobMessage {
+  readonly run: string
+}
+
+/** Tells `switchyard launch`, if it has started this job, which run it makes. */
+export function tellLauncher(run: string): void {
+  if (processes?.rank === 0) process.send?.({ run } satisfies JobMessage)
 }
 
 /** Called before an error is printed: other processes than the first print only errors that it does not have. */

@@ -1,10 +1,11 @@
 import { rmdir, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { FileError } from '../../base/errors.js'
+import { FileError, SwitchyardError } from '../../base/errors.js'
 import { countOf, formatCount } from '../../base/format.js'
 import { nextFreeFolder } from '../../checkpoint/atomic.js'
 import { listCheckpoints } from '../../checkpoint/run-folder.js'
 import type { HeldLock } from '../../checkpoint/run-lock.js'
+import { ProcessEndedError } from '../../engine/compile/processes/communicator.js'
 import { suggestedInputs } from '../../data/suggested-inputs.js'
 import { taskNotes } from '../../data/task-notes.js'
 import { countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
@@ -22,7 +23,7 @@ import { lockRun } from '../../train/job/lock-run.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { customModel, reportHeldOut } from './held-out.js'
-import { jobInvocation } from './job.js'
+import { jobInvocation, tellLauncher } from './job.js'
 import { invocation } from './invocation.js'
 import { showProgress } from './progress.js'
 import { countExamples } from './report.js'
@@ -80,6 +81,7 @@ export function printSettings(config: RunConfig): undefined {
 /** Trains with a progress display; then evaluates, and prints commands to continue with. */
 export async function runToEnd(run: Run): Promise<void> {
   const { trainer, folder, lock } = run
+  tellLauncher(folder)
   if (trainer.skippedExamples > 0)
     console.log(
       `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
@@ -93,7 +95,11 @@ export async function runToEnd(run: Run): Promise<void> {
     ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, onNotice, lock })
   } catch (error) {
     await removeUnused(folder, lock)
-    throw error
+    if (!(error instanceof ProcessEndedError)) throw error
+    throw new SwitchyardError(
+      `${error.message}. To go on from the last checkpoint:\n\n    ${jobInvocation()} resume ${shellWord(folder)}${sameBackend()}`,
+      { cause: error },
+    )
   } finally {
     await lock.release()
     progress.stop()
@@ -146,9 +152,9 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
 /** Evaluates the trained model, and prints commands to use it. */
 async function conclude({ trainer, folder, values, report }: Run): Promise<void> {
   const { config, task } = trainer
-  const params = await trainer.bestParams(folder)
   // The others wait until the first process has evaluated the model.
   if (!currentJob().isFirst) return
+  const params = await trainer.bestParams(folder)
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const evaluated = await reportHeldOut(params, config, task, customModel(values))

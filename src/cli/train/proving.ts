@@ -3,6 +3,7 @@ import { parseRunConfig } from '../../config/validate.js'
 import { readCodec } from '../../data/task.js'
 import { openCheckpoint } from '../../train/checkpointing.js'
 import type { RunConfig } from '../../train/config.js'
+import { currentJob } from '../../train/job/job.js'
 import { proveResume } from '../../train/proof.js'
 import type { TrainerValues } from '../../train/values.js'
 import { Exit } from '../shared/exit.js'
@@ -19,8 +20,7 @@ const shown = 10
 export async function prove(path: string): Promise<void> {
   const run = await findFolder(path)
   const parse = (config: unknown): RunConfig => parseRunConfig(config, `the configuration in ${run}`)
-  const { config, values } = await contentsOf(run, parse)
-  await openDevices(config)
+  const values = await valuesOf(run, parse)
   const interruption = onInterrupt(() => console.log('\nstopping'))
   let progress: ReturnType<typeof showProgress> | undefined
   try {
@@ -59,15 +59,13 @@ export async function prove(path: string): Promise<void> {
 }
 
 /**
- * The run's configuration, task and custom values. The hooks of `switchyard.config.ts` are left out: nothing new is
- * trained.
+ * The run's task and custom values, on the devices of its mesh. The hooks of `switchyard.config.ts` are left out:
+ * nothing new is trained.
  */
-async function contentsOf(
-  run: string,
-  parse: (config: unknown) => RunConfig,
-): Promise<{ config: RunConfig; values: TrainerValues }> {
-  const checkpoint = await openCheckpoint(run)
+async function valuesOf(run: string, parse: (config: unknown) => RunConfig): Promise<TrainerValues> {
+  const checkpoint = await openCheckpoint(run, { job: currentJob() })
   await checkpoint.close()
   const config = parse(checkpoint.config)
-  return { config, values: (await valuesOfRun(config, readCodec(checkpoint.task))).values }
+  await openDevices(config)
+  return (await valuesOfRun(config, readCodec(checkpoint.task))).values
 }

@@ -45,13 +45,17 @@ export async function resumeRun(
   const lock = printConfig ? undefined : await lockRun(folder)
   let run: Run | undefined
   try {
-    const checkpoint = await openCheckpoint(given, { withOptimizer: true, onNotice: message => console.error(message) })
+    const checkpoint = await openCheckpoint(given, {
+      withOptimizer: true,
+      job: currentJob(),
+      onNotice: message => console.error(message),
+    })
     try {
       const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
       if (lock === undefined) return printSettings(config)
       if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
-      const { values, hooks, report } = await valuesOfRun(config, readCodec(checkpoint.task))
       await openDevices(config)
+      const { values, hooks, report } = await valuesOfRun(config, readCodec(checkpoint.task))
       const trainer = await Trainer.resume(config, checkpoint, { ...hooks, ...values })
       if (debugNans) return await printNaN(trainer, folder)
       if (currentJob().isFirst) await addSettings(folder, set)
@@ -107,8 +111,8 @@ async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
 type Begun = Pick<Run, 'trainer' | 'values' | 'report'>
 
 async function beginFromNothing(config: RunConfig): Promise<Begun> {
-  const { values, hooks, report } = await valuesOfRun(config)
   await openDevices(config)
+  const { values, hooks, report } = await valuesOfRun(config)
   return { trainer: await Trainer.begin(config, { ...hooks, ...values }), values, report }
 }
 
@@ -116,8 +120,8 @@ async function beginFromNothing(config: RunConfig): Promise<Begun> {
 async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Begun> {
   const base = await openBaseModel(await findFolder(path), message => console.error(message))
   try {
-    const { values, hooks, report } = await valuesOfRun(config, base.codec)
     await openDevices(config)
+    const { values, hooks, report } = await valuesOfRun(config, base.codec)
     return { trainer: await Trainer.begin(config, { ...hooks, ...values }, base.start), values, report }
   } finally {
     await base.close()

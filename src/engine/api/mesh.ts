@@ -1,5 +1,5 @@
 /** Arrays on several devices: how they are laid out, and where the compiler is told. */
-import type { ArrayShard } from '../compile/backend.js'
+import type { ArrayShard, ReadPart } from '../compile/backend.js'
 import { Concrete } from '../compile/concrete.js'
 import { engineOf } from '../compile/engine.js'
 import type { Aval } from '../program/aval.js'
@@ -10,7 +10,6 @@ import type { Partition } from '../program/sharding.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { check } from '../../base/errors.js'
-import type { HostTensor } from '../../base/host-tensor.js'
 import type { TreeDef } from '../../base/pytree.js'
 import { defaultEngine } from './engine.js'
 import { spreadPrefix } from './prefix-tree.js'
@@ -73,11 +72,9 @@ export function withShardingConstraint<T extends TensorTree>(x: T, shardings: Sh
   )[0]
 }
 
-/** An array on a mesh over host data that is still being read. Each device gets its part. */
-export const fromHostOnMesh = (type: Aval, tensor: Promise<HostTensor>, sharding: NamedSharding): Tensor => {
-  shardShape(type.shape, sharding)
-  return new Tensor(defaultEngine().putLater(type, tensor, sharding))
-}
+/** An array on a mesh whose parts `read` reads: those that this process has, each once, one after the other. */
+export const fromPartsOnMesh = async (type: Aval, sharding: NamedSharding, read: ReadPart): Promise<Tensor> =>
+  new Tensor(await defaultEngine().putParts(type, sharding, read))
 
 /** The different parts of an array on a mesh, one copy of each; null for an array on one device. */
 export async function shardsOf({ value }: Tensor): Promise<readonly ArrayShard[] | null> {

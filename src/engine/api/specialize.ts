@@ -54,7 +54,8 @@ const MAX_SIZES = 256
 
 /**
  * As `jit`, for a function whose first argument is a model's weights, the same tree at every call. The backend stores
- * the weights once, in its fastest layout, and all sizes of the other arguments share them. Passing a different weights
+ * the weights once, in its fastest layout, and all sizes of the other arguments share them. With XLA, weights on a mesh
+ * of devices stay there, its devices compute together, and each has a copy of the results. Passing a different weights
  * tree compiles again. Do not mutate a tree after passing it.
  *
  * `examples` are the types of the other arguments at three sizes. The backend compares the three programs to learn

@@ -16,6 +16,9 @@ export interface ArrayShard {
   read(): Promise<HostTensor>
 }
 
+/** Reads the part of an array that begins at the index `start`. The backend may keep it. */
+export type ReadPart = (start: readonly number[], shape: readonly number[]) => Promise<HostTensor>
+
 /** An array in a backend's memory. */
 export interface Buffer {
   readonly aval: Aval
@@ -167,6 +170,11 @@ export interface Backend {
    * of the mesh gets its part.
    */
   put(tensor: HostTensor, sharding?: NamedSharding): Buffer
+  /**
+   * Makes a buffer on a mesh of parts that `read` reads. It is called for each part that this process has, once, one
+   * after the other. Left out by backends of one device.
+   */
+  putParts?(type: Aval, sharding: NamedSharding, read: ReadPart): Promise<Buffer>
   /**
    * Makes a buffer of a tensor in a file. A backend without it gets the data from `put`. The file must stay as it is
    * until the buffer is read, or a function is compiled with it.

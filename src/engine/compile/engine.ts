@@ -6,7 +6,7 @@ import type { Equation, PrimitiveParams } from '../program/program.js'
 import { Program, Var } from '../program/program.js'
 import type { Value } from '../program/value.js'
 import { NamedSharding, P } from '../program/sharding.js'
-import type { Backend, Executable, Partition, ProgramsAtSizes } from './backend.js'
+import type { Backend, Executable, Partition, ProgramsAtSizes, ReadPart } from './backend.js'
 import { CompileClock } from './compile-clock.js'
 import { Concrete } from './concrete.js'
 import type { ArrayOwner } from './concrete.js'
@@ -69,6 +69,15 @@ export class Engine implements ArrayOwner {
     const buffer = tensor.then(t => this.backend.put(t, sharding ?? undefined))
     const isWhole = sharding === null || isEverywhere(sharding)
     return new Concrete({ dtype, shape }, this, buffer, null, sharding && Promise.resolve(sharding), isWhole)
+  }
+
+  /** An array on a mesh, of whose parts each process reads its own: see `Backend.putParts`. */
+  async putParts(type: Aval, sharding: NamedSharding, read: ReadPart): Promise<Concrete> {
+    const { backend } = this
+    checkDevices(backend, sharding.mesh)
+    if (!backend.putParts) throw new Error(`the backend ${backend.name} has no putParts`)
+    const buffer = await backend.putParts(type, sharding, read)
+    return new Concrete(type, this, buffer, null, Promise.resolve(sharding), isEverywhere(sharding))
   }
 
   /** An array whose data is in a file. It is read when a program needs it in memory. */
@@ -135,7 +144,7 @@ export class Engine implements ArrayOwner {
     )
     const known = resultLayouts(program)
     const layouts: ResultLayouts = {
-      of: i => executable.then(e => e.shardings?.[i] ?? null),
+      ...layoutsOf(executable),
       isEverywhere: i => {
         const spec = given?.outputs[i]
         const layout = spec ? new NamedSharding(given!.mesh, spec) : known[i]
@@ -170,16 +179,25 @@ export class Engine implements ArrayOwner {
     const eachSizeBecause = compiled.then(c => c.eachSizeBecause)
     eachSizeBecause.catch(() => undefined)
     const donatedOthers = donated.filter((_, i) => weights[i] === null)
+    const areOnMesh = weights.some(v => v instanceof Concrete && v.sharding !== null) && !this.backend.processes
     return {
       copied: compiled.then(c => c.copied),
       eachSizeBecause,
       at: sizes => {
         const executable = this.queue.expect(compiled.then(c => this.compiling.count(c.at(sizes))))
+        const layouts = areOnMesh ? layoutsOf(executable) : undefined
         return {
           compiled: executable,
           run: others => {
             const inputs = others.map(wholeOf)
-            return this.queue.start({ executable, types: sizes.outputs, inputs, donated: donatedOthers, name })
+            return this.queue.start({
+              executable,
+              types: sizes.outputs,
+              inputs,
+              donated: donatedOthers,
+              name,
+              layouts,
+            })
           },
           release: () => this.queue.release(executable),
         }
@@ -201,6 +219,12 @@ export class Engine implements ArrayOwner {
     return this.queue.start({ executable, types: [x.aval], inputs: [x], name: 'reading an array' })[0]
   }
 }
+
+/** The layouts of results for which none was asked for. */
+const layoutsOf = (executable: Promise<Executable>): ResultLayouts => ({
+  of: async i => (await executable).shardings?.[i] ?? null,
+  isEverywhere: () => false,
+})
 
 /** An array, all of which this process has: see `Engine.whole`. */
 const wholeOf = (x: Value): Value => (x instanceof Concrete ? x.evaluator.whole(x) : x)

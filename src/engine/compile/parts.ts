@@ -21,18 +21,21 @@ export function join(
   { dtype, shape }: Aval,
   parts: readonly { readonly start: readonly number[]; readonly tensor: HostTensor }[],
 ): HostTensor {
-  const data = allocate(dtype, sizeOf(shape))
-  for (const { start, tensor } of parts) {
-    const rows = contiguousRows(shape, start, tensor.shape)
-    rows.offsets.forEach((offset, i) =>
-      (data as Uint8Array).set(tensor.data.subarray(i * rows.length, (i + 1) * rows.length) as Uint8Array, offset),
-    )
-  }
-  return { dtype, shape, data }
+  const whole = { dtype, shape, data: allocate(dtype, sizeOf(shape)) }
+  for (const { start, tensor } of parts) copyInto(whole, tensor, start)
+  return whole
+}
+
+/** Copies a part into a tensor, where it begins at `start`. */
+export function copyInto(whole: HostTensor, part: HostTensor, start: readonly number[]): void {
+  const { offsets, length } = contiguousRows(whole.shape, start, part.shape)
+  offsets.forEach((offset, i) =>
+    (whole.data as Uint8Array).set(part.data.subarray(i * length, (i + 1) * length) as Uint8Array, offset),
+  )
 }
 
 /** Where the rows of a part begin in the whole tensor, in elements: each row lies in one piece in both. */
-function contiguousRows(
+export function contiguousRows(
   whole: readonly number[],
   start: readonly number[],
   part: readonly number[],

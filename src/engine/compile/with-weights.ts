@@ -11,6 +11,7 @@ export function withWeights(executable: Executable, weights: readonly (Buffer | 
   }
   return {
     stats: executable.stats,
+    ...(executable.shardings && { shardings: executable.shardings }),
     run: (others, written, name) => executable.run(filled(others), written, name),
     ...(executable.runNow && { runNow: (others, name) => executable.runNow!(filled(others), name) }),
     release: () => executable.release(),

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { localCommunicators } from '../../../test/processes/local-job.js'
 import { near } from '../../../test/train/mesh-runs.js'
 import { bundled, mpiexec, mpiLibrary } from '../../../test/processes/mpi-job.js'
+import { FileError } from '../../base/errors.js'
 import { Job } from './job.js'
 
 describe('a job', () => {
@@ -21,6 +22,28 @@ describe('a job', () => {
     expect(jobs.map(job => job.isFirst)).toEqual([true, false, false])
   })
 
+  it('shares a work out; if one fails, all throw its error', async () => {
+    const jobs = localCommunicators(3).map(c => new Job(c))
+    const done: string[] = []
+    const shared = (failing: readonly number[]): Promise<PromiseSettledResult<void>[]> =>
+      Promise.allSettled(
+        jobs.map(job =>
+          job.share(async (rank, size) => {
+            if (failing.includes(rank)) throw new FileError(`file ${rank} is damaged`)
+            done.push(`${rank} of ${size}`)
+          }),
+        ),
+      )
+    expect((await shared([])).map(r => r.status)).toEqual(Array(3).fill('fulfilled'))
+    expect(done).toEqual(['0 of 3', '1 of 3', '2 of 3'])
+    for (const failing of [[1], [1, 2]])
+      expect(await shared(failing)).toEqual(
+        Array(3).fill({ status: 'rejected', reason: new FileError('file 1 is damaged') }),
+      )
+    const alone = new Job(null)
+    await expect(alone.share(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
+  })
+
   it('of one process is that process', async () => {
     const job = new Job(null)
     expect([job.isFirst, job.several, await job.any(true)]).toEqual([true, null, true])
@@ -31,6 +54,16 @@ describe('a job', () => {
 interface Trained {
   losses: number[]
   values: number[]
+  /** The figures of the answers in each validation. */
+  answers: number[]
+  best: number[]
+}
+
+/** The bytes that a process has read of a checkpoint, those of its stacks of experts, and of all other arrays. */
+interface ReadBytes {
+  read: number
+  stacks: number
+  others: number
 }
 
 describe.skipIf(!mpiLibrary)('a training as several processes', () => {
@@ -62,9 +95,12 @@ describe.skipIf(!mpiLibrary)('a training as several processes', () => {
     [4, 'data=2,expert=2'],
   ])('%d processes, %s: make the losses and parameters of one, and resume exactly', async (processes, mesh) => {
     const run = join(folder, mesh)
-    const { losses, values } = await train(processes, mesh, run)
+    const { losses, values, answers, best } = await train(processes, mesh, run)
     near(losses, single.losses)
     near(values, single.values)
+    // Process 0 answers, with the arrays of all.
+    expect(answers).toEqual(single.answers)
+    near(best, single.best)
 
     const [again, alone] = [`${run} again`, `${run} alone`]
     for (const copy of [again, alone]) {
@@ -72,9 +108,20 @@ describe.skipIf(!mpiLibrary)('a training as several processes', () => {
       await rm(join(copy, 'step-10'), { recursive: true })
     }
     expect((await train(processes, mesh, again)).values).toEqual(values)
+    await expectPartsRead(again, processes, mesh)
     expect(await files(again)).toEqual(await files(run))
     near((await train(1, 'data=1', alone)).values, single.values)
   })
+
+  /** Each process has read its experts, and what all have; nothing else. */
+  async function expectPartsRead(run: string, processes: number, mesh: string): Promise<void> {
+    const experts = Number(/expert=(\d)/.exec(mesh)?.[1] ?? 1)
+    for (let rank = 0; rank < processes; rank++) {
+      const { read, stacks, others } = JSON.parse(await readFile(`${run}.${rank}.json`, 'utf8')) as ReadBytes
+      expect(stacks).toBeGreaterThan(0)
+      expect(read, `process ${rank}`).toBe(stacks / experts + others)
+    }
+  }
 
   it('ends within seconds when a process is killed, and resumes exactly', async () => {
     const run = join(folder, 'killed')

@@ -1,4 +1,5 @@
 import { deserialize, serialize } from 'node:v8'
+import { FileError } from '../../base/errors.js'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
 import { defaultEngine } from '../../engine/api/engine.js'
 import { everyone } from '../../engine/compile/processes/communicator.js'
@@ -29,14 +30,41 @@ export class Job {
 
   /** What `make` gives on process 0, on all processes, which all call this. It is data that `structuredClone` takes. */
   async fromFirst<T>(make: () => Promise<T>): Promise<T> {
-    const { several, isFirst } = this
+    return this.from(0, make)
+  }
+
+  /**
+   * Each process does its share of a work. If one fails, all throw what the first of those threw, as a FileError. All
+   * call this. `work`: gets the number of this process and how many there are.
+   */
+  async share(work: (rank: number, size: number) => Promise<void>): Promise<void> {
+    const { several } = this
+    if (several === null) return work(0, 1)
+    const { rank, size } = several
+    const failure = await work(rank, size).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+    const [failed] = await several.reduce(Int32Array.of(failure ? size - rank : 0), 'max', everyone(several))
+    if (failed === 0) return
+    const first = Number(size - Number(failed))
+    const message = await this.from(first, async () => messageOf(failure!.error))
+    throw first === rank ? failure!.error : new FileError(message)
+  }
+
+  /** What `make` gives on process `root`, on all processes. */
+  private async from<T>(root: number, make: () => Promise<T>): Promise<T> {
+    const { several } = this
     if (several === null) return make()
-    const bytes = isFirst ? new Uint8Array(serialize(await make())) : new Uint8Array()
-    const length = await several.broadcast(new Uint8Array(Float64Array.of(bytes.length).buffer), 0)
+    const isRoot = several.rank === root
+    const bytes = isRoot ? new Uint8Array(serialize(await make())) : new Uint8Array()
+    const length = await several.broadcast(new Uint8Array(Float64Array.of(bytes.length).buffer), root)
     const [size] = new Float64Array(length.slice().buffer)
-    return deserialize(await several.broadcast(isFirst ? bytes : new Uint8Array(size), 0)) as T
+    return deserialize(await several.broadcast(isRoot ? bytes : new Uint8Array(size), root)) as T
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** The job that this process is in, by the default backend. */
 export const currentJob = (): Job => new Job(defaultEngine().backend.processes ?? null)

@@ -1,9 +1,11 @@
-/** How process 0 saves arrays whose parts other processes have: these send them one after the other. */
+/** How process 0 gets arrays whose parts other processes have: these send them one after the other. */
 import { allocate } from '../../base/dtypes.js'
 import { bytesOf, bytesOfType, sizeOf, tensorFromBytes } from '../../base/host-tensor.js'
-import { leavesWithPaths } from '../../base/pytree.js'
-import type { FetchedPart } from '../../checkpoint/split-tensor.js'
+import { leavesWithPaths, treeFromPaths } from '../../base/pytree.js'
+import { joined } from '../../checkpoint/split-tensor.js'
+import type { FetchedPart, WholeOrSplit } from '../../checkpoint/split-tensor.js'
 import { shardsOf } from '../../engine/api/mesh.js'
+import { fromHost, hostView } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
 import { shardShape, shardStarts } from '../../engine/program/sharding.js'
@@ -20,7 +22,7 @@ function partsOf(shape: readonly number[], sharding: NamedSharding): { start: re
 }
 
 /** On process 0: the parts of an array that it does not have. They are received one by one, in this order. */
-export function remoteParts({ dtype, shape }: Tensor, sharding: NamedSharding): FetchedPart[] {
+function remoteParts({ dtype, shape }: Tensor, sharding: NamedSharding): FetchedPart[] {
   const { several, isFirst } = currentJob()
   if (several === null || !isFirst) return []
   const part = shardShape(shape, sharding)
@@ -32,6 +34,31 @@ export function remoteParts({ dtype, shape }: Tensor, sharding: NamedSharding): 
     }
     return [{ start, shape: part, fetch }]
   })
+}
+
+/** The arrays as wholes on process 0; null on the other processes, which send their parts. */
+export async function gatherOnFirst(tree: TensorTree): Promise<TensorTree | null> {
+  if (!currentJob().isFirst) {
+    await sendParts(tree)
+    return null
+  }
+  const wholes: [string, Tensor][] = []
+  for (const [path, array] of leavesWithPaths<Tensor>(tree))
+    wholes.push([path, fromHost(await joined(await viewOf(array)))])
+  return treeFromPaths(wholes)
+}
+
+/**
+ * An array's own memory: valid until the array is donated. Of an array on a mesh, the parts that the devices of this
+ * process hold, and on process 0 of several how to fetch the others.
+ */
+export async function viewOf(array: Tensor): Promise<WholeOrSplit> {
+  const shards = await shardsOf(array)
+  if (!shards) return hostView(array)
+  const { dtype, shape } = array
+  const parts = await Promise.all(shards.map(async s => ({ start: s.start, tensor: await s.read() })))
+  const sharding = await array.sharding()
+  return { dtype, shape, parts, ...(sharding && { remote: remoteParts(array, sharding) }) }
 }
 
 /** On the other processes: sends this process's parts of arrays to process 0, in the order in which it saves them. */

@@ -14,10 +14,16 @@ import { initParameter, initRows } from '../../model/init.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { ModelParams } from '../../model/types.js'
 import type { MeshProgram } from './jit-on-mesh.js'
+import type { RunLayouts } from './layouts.js'
 
 /** The layout of each path of a tree of layouts. */
-export const layoutsByPath = (layouts: Tree<NamedSharding>): ReadonlyMap<string, NamedSharding> =>
-  new Map(leavesWithPaths(layouts))
+export const layoutsByPath = (layouts: Tree<NamedSharding>): Layouts => new Map(leavesWithPaths(layouts))
+
+/** The layouts of all parameters of a run, by path. */
+export const parameterLayouts = ({ params, frozen }: Pick<RunLayouts, 'params' | 'frozen'>): Layouts =>
+  new Map([...layoutsByPath(params), ...layoutsByPath(frozen)])
+
+type Layouts = ReadonlyMap<string, NamedSharding>
 
 /**
  * New random parameters, the numbers of `initParameters`. Each device draws its own parts. `layouts`: by path; a
@@ -26,14 +32,22 @@ export const layoutsByPath = (layouts: Tree<NamedSharding>): ReadonlyMap<string,
 export function initOnMesh(
   specs: readonly ParameterSpec[],
   key: Tensor,
-  layouts: ReadonlyMap<string, NamedSharding>,
-  { collectives }: MeshProgram,
+  layouts: Layouts,
+  run: MeshProgram,
 ): ModelParams {
-  const draw = collectives ? drawParts : drawDivided
   return treeFromPaths(
-    specs.map((spec, i) => [spec.path, draw(spec, i, key, layouts.get(spec.path) ?? null)]),
+    specs.map((spec, i) => [spec.path, drawOnMesh(spec, i, key, layouts.get(spec.path) ?? null, run)]),
   ) as unknown as ModelParams
 }
+
+/** A new random parameter, number `index` of a model, with this layout. */
+export const drawOnMesh = (
+  spec: ParameterSpec,
+  index: number,
+  key: Tensor,
+  layout: NamedSharding | null,
+  { collectives }: MeshProgram,
+): Tensor => (collectives ? drawParts : drawDivided)(spec, index, key, layout)
 
 /** A new parameter that the backend's compiler divides. */
 const drawDivided = (spec: ParameterSpec, index: number, key: Tensor, layout: NamedSharding | null): Tensor =>
@@ -56,7 +70,7 @@ function drawParts(spec: ParameterSpec, index: number, key: Tensor, layout: Name
 }
 
 /** A tree of arrays on a mesh: those that have a layout, by path, are moved there. */
-export function putOnMesh<T extends TensorTree>(tree: T, layouts: ReadonlyMap<string, NamedSharding>): T {
+export function putOnMesh<T extends TensorTree>(tree: T, layouts: Layouts): T {
   const paths = leavesWithPaths<Tensor>(tree).map(([path]) => path)
   const { leaves, def } = flatten<Tensor>(tree)
   return unflatten(

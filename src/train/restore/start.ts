@@ -6,7 +6,7 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
 import { expectedOf, readTree } from '../checkpointing.js'
 import type { RunArrays } from '../model-parts.js'
-import { layoutsByPath, putOnMesh } from '../parallel/arrays.js'
+import { layoutsByPath, parameterLayouts, putOnMesh } from '../parallel/arrays.js'
 import type { TrainerParts } from '../parts.js'
 import type { RunConfig } from '../config.js'
 import { checkOptimizerState } from './optimizer-state.js'
@@ -44,13 +44,14 @@ export async function restoreArrays(
     )
   checkOptimizerState(config, before)
   const plan = planRestore(specs, weights, rules)
-  const params = await restoreParameters(specs, plan, weights, initKey)
+  const mesh = layouts && { ...layouts, layouts: parameterLayouts(layouts) }
+  const params = await restoreParameters(specs, plan, weights, initKey, mesh)
   const restored = { plan, optimizer: state }
   if (state === 'fresh') return { arrays: initialize(params), restored }
   const on = layouts && places.stored(layouts)
   const ofOptimizer = expectedOf(places.stored(types()).optimizer)
   const stored = {
-    params: (on ? putOnMesh(params as unknown as TensorTree, layoutsByPath(on.params)) : params) as Tree<Tensor>,
+    params: (mesh ? putOnMesh(params as unknown as TensorTree, mesh.layouts) : params) as Tree<Tensor>,
     optimizer: await readTree(optimizer!, ofOptimizer, on && layoutsByPath(on.optimizer)),
   }
   return { arrays: places.live<Tensor>(stored) as RunArrays, restored }

@@ -2,7 +2,7 @@ import type { HostTensor } from '../../../base/host-tensor.js'
 import type { StoredTensor } from '../../../base/stored-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Equation, Program } from '../../program/program.js'
-import { NamedSharding, P, shardStarts } from '../../program/sharding.js'
+import { NamedSharding, P, shardShape, shardStarts } from '../../program/sharding.js'
 import type { Mesh } from '../../program/sharding.js'
 import { onOneDevice } from '../../transform/expand-shard-map.js'
 import { simplify } from '../../transform/simplify.js'
@@ -15,6 +15,7 @@ import type {
   FewRows,
   Partition,
   ProgramsAtSizes,
+  ReadPart,
   WithWeightsOptions,
 } from '../backend.js'
 import { cutAtRegions } from '../cut.js'
@@ -80,6 +81,12 @@ export class ProcessesBackend implements Backend {
     if (!sharding) return this.inner.put(tensor)
     const { dtype, shape } = tensor
     return this.wrap({ dtype, shape }, this.inner.put(ownPart(tensor, sharding, this.placeOn(sharding.mesh))), sharding)
+  }
+
+  async putParts({ dtype, shape }: Aval, sharding: NamedSharding, read: ReadPart): Promise<Buffer> {
+    this.placeOn(sharding.mesh)
+    const part = await read(shardStarts(shape, sharding)[this.processes.rank], shardShape(shape, sharding))
+    return this.wrap({ dtype, shape }, this.inner.put(part), sharding)
   }
 
   async compile(program: Program, donated: readonly boolean[] = [], partition?: Partition): Promise<Executable> {

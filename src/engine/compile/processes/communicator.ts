@@ -1,4 +1,8 @@
 import type { TypedArray } from '../../../base/dtypes.js'
+import { SwitchyardError } from '../../../base/errors.js'
+
+/** Another process of the job has ended, so that this one cannot go on. */
+export class ProcessEndedError extends SwitchyardError {}
 
 /** Processes by their ranks, in the order in which their data is put together. This process is one of them. */
 export type Group = readonly number[]

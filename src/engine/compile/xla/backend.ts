@@ -1,7 +1,8 @@
-import { SwitchyardError } from '../../../base/errors.js'
+import { check, SwitchyardError } from '../../../base/errors.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
-import { NamedSharding, P, shardShape, shardStarts } from '../../program/sharding.js'
+import { NamedSharding, P, sameMesh, shardShape, shardStarts } from '../../program/sharding.js'
 import { simplify } from '../../transform/simplify.js'
 import type {
   Backend,
@@ -12,6 +13,7 @@ import type {
   ExecutableStats,
   Partition,
   ProgramsAtSizes,
+  ReadPart,
 } from '../backend.js'
 import { withWeights } from '../with-weights.js'
 import { XlaBuffer } from './buffer.js'
@@ -20,6 +22,7 @@ import { XlaExecutable } from './executable.js'
 import { toStableHlo } from './lower/lower.js'
 import { DeviceMemory } from './memory.js'
 import { partAt } from '../parts.js'
+import type { PjrtBuffer } from './pjrt/buffer.js'
 import type { PjrtClient, PjrtDevice } from './pjrt/client.js'
 import type { CompileOptions } from './pjrt/compile-options.js'
 import type { PjrtExecutable } from './pjrt/executable.js'
@@ -83,19 +86,43 @@ export class XlaBackend implements Backend {
   put(tensor: HostTensor, sharding?: NamedSharding): XlaBuffer {
     const { dtype, shape } = tensor
     if (!sharding) return new XlaBuffer({ dtype, shape }, [this.client.put(tensor)], this.memory)
-    const devices = this.devicesOf(sharding)
     const part = shardShape(shape, sharding)
-    const starts = shardStarts(shape, sharding)
-    // Devices that have the same part share its copy on the host.
-    const copies = new Map<string, HostTensor>()
-    const partFrom = (start: readonly number[]): HostTensor => {
-      const key = start.join()
-      const copy = copies.get(key) ?? partAt(tensor, start, part)
-      copies.set(key, copy)
-      return copy
+    const parts: PjrtBuffer[] = []
+    for (const { start, devices } of this.partsOn(sharding, shape)) {
+      const copy = partAt(tensor, start, part)
+      for (const [i, device] of devices) parts[i] = this.client.put(copy, device)
     }
-    const parts = devices.map((device, i) => this.client.put(partFrom(starts[i]), device))
     return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
+  }
+
+  async putParts({ dtype, shape }: Aval, sharding: NamedSharding, read: ReadPart): Promise<XlaBuffer> {
+    const part = shardShape(shape, sharding)
+    const parts: PjrtBuffer[] = []
+    try {
+      for (const { start, devices } of this.partsOn(sharding, shape)) {
+        const copy = await read(start, part)
+        for (const [i, device] of devices) parts[i] = this.client.put(copy, device)
+      }
+    } catch (error) {
+      parts.forEach(made => made.destroy())
+      throw error
+    }
+    return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
+  }
+
+  /** The different parts of an array: where each begins, and the devices that have it, with their numbers. */
+  private partsOn(
+    sharding: NamedSharding,
+    shape: readonly number[],
+  ): { readonly start: readonly number[]; readonly devices: [number, PjrtDevice][] }[] {
+    const parts = new Map<string, { start: readonly number[]; devices: [number, PjrtDevice][] }>()
+    const devices = this.devicesOf(sharding)
+    shardStarts(shape, sharding).forEach((start, i) => {
+      const part = parts.get(start.join()) ?? { start, devices: [] }
+      part.devices.push([i, devices[i]])
+      parts.set(start.join(), part)
+    })
+    return [...parts.values()]
   }
 
   async compile(program: Program, donated: readonly boolean[] = [], partition?: Partition): Promise<Executable> {
@@ -144,9 +171,18 @@ export class XlaBackend implements Backend {
     weights: readonly (Buffer | null)[],
     donated: readonly boolean[] = [],
   ): Promise<CompiledWithWeights> {
+    // Weights on a mesh stay where they are: its devices compute together.
+    const on = weights.find(w => w?.sharding)?.sharding?.mesh
+    const other = on && weights.find(w => w?.sharding && !sameMesh(w.sharding.mesh, on))
+    check(!other, () => `the weights are on two meshes, ${on} and ${other!.sharding!.mesh}: put them on one`)
+    const partitionOf = ({ outputs }: Program): Partition | undefined =>
+      on && { mesh: on, inputs: weights.map(w => w?.sharding?.spec ?? null), outputs: outputs.map(() => null) }
     return {
       copied: [],
-      at: async sizes => withWeights(await this.compile(sizes.program(), donated), weights),
+      at: async sizes => {
+        const program = sizes.program()
+        return withWeights(await this.compile(program, donated, partitionOf(program)), weights)
+      },
       release: async () => undefined,
     }
   }

@@ -1,10 +1,62 @@
-import { describe } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { meshConformance } from '../../../../test/conformance/mesh.js'
 import { xlaPlugin } from '../../../../test/xla-plugin.js'
+import { variedArray } from '../../../../test/varied-array.js'
+import { setBackend } from '../../api/engine.js'
+import { TensorType } from '../../api/eval-shape.js'
+import { devicePut } from '../../api/mesh.js'
+import * as np from '../../api/np.js'
 import { openBackend } from '../../api/open-backend.js'
+import { specialize } from '../../api/specialize.js'
+import type { ExampleTypes } from '../../api/specialize.js'
+import type { Tensor } from '../../api/tensor.js'
+import { Mesh, NamedSharding, P } from '../../program/sharding.js'
 import type { Backend } from '../backend.js'
 
 describe.skipIf(!xlaPlugin)('programs on the devices of a mesh', () => {
   let xla: Promise<Backend> | undefined
-  meshConformance(() => (xla ??= openBackend('xla', { plugin: xlaPlugin, cpuDevices: 8, cache: false })))
+  const opened = (): Promise<Backend> =>
+    (xla ??= openBackend('xla', { plugin: xlaPlugin, cpuDevices: 8, cache: false }))
+  meshConformance(opened)
+
+  it('specialize computes where the weights are, and takes back what it returned', async () => {
+    setBackend(await opened())
+    const mesh = new Mesh({ expert: 2, tensor: 2 })
+    const kernels = variedArray([4, 6, 8], 1)
+    const bias = variedArray([8], 2)
+    type Weights = { kernels: Tensor; bias: Tensor }
+    const f = ({ kernels: k, bias: b }: Weights, x: Tensor, sum: Tensor): [Tensor, Tensor] => {
+      const y = np.add(np.matmul(np.expandDims(x, 0), k), b) // [experts, rows, 8]
+      return [y, np.add(sum, np.sum(y, { axis: [0, 1] }))]
+    }
+    const examples = [3, 101, 1009].map(rows => [
+      new TensorType('float32', [rows, 6]),
+      new TensorType('float32', [8]),
+    ]) as unknown as ExampleTypes
+    const weights = {
+      kernels: devicePut(kernels, new NamedSharding(mesh, P('expert', null, 'tensor'))),
+      bias: devicePut(bias, new NamedSharding(mesh, P('tensor'))),
+    }
+    const divided = specialize(f, examples, { donate: [2] })
+    let sum = np.zeros([8])
+    let expected = np.zeros([8])
+    for (const rows of [5, 2, 5]) {
+      const x = variedArray([rows, 6], rows)
+      const wanted = f({ kernels, bias }, x, expected)
+      const [y, next] = divided(weights, x, sum)
+      const numbers = await y.numbers()
+      const right = await wanted[0].numbers()
+      expect(numbers.length).toBe(right.length)
+      numbers.forEach((n, i) => expect(n).toBeCloseTo(right[i], 5))
+      expect(String((await y.sharding())?.spec)).toBe('P()')
+      expected = wanted[1]
+      sum = next
+    }
+    const last = await expected.numbers()
+    ;(await sum.numbers()).forEach((n, i) => expect(n).toBeCloseTo(last[i], 4))
+    const elsewhere = devicePut(bias, new NamedSharding(new Mesh({ tensor: 4 }), P('tensor')))
+    await expect(divided({ ...weights, bias: elsewhere }, np.ones([2, 6]), np.zeros([8]))[0].numbers()).rejects.toThrow(
+      'the weights are on two meshes, mesh(tensor=4) and mesh(expert=2, tensor=2): put them on one',
+    )
+  })
 })

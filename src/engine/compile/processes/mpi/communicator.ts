@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { TypedArray } from '../../../../base/dtypes.js'
 import { SwitchyardError } from '../../../../base/errors.js'
 import { cachedPromise } from '../../../../base/promise-cache.js'
-import { everyone } from '../communicator.js'
+import { everyone, ProcessEndedError } from '../communicator.js'
 import type { Communicator, Group, Reduction } from '../communicator.js'
 import { COMM_WORLD, operations, types } from './library.js'
 import type { Handle, MpiLibrary } from './library.js'
@@ -142,15 +142,14 @@ export class MpiCommunicator implements Communicator {
     this.mpi.call('Finalize')
   }
 
-  /** Throws a SwitchyardError if a process of the job that runs on this machine has ended. */
+  /** Throws a ProcessEndedError if a process of the job that runs on this machine has ended. */
   checkPeers(): void {
     const own = this.peers[this.rank]
     this.peers.forEach(({ host, pid }, rank) => {
       if (host === own.host && !isAlive(pid))
-        throw new SwitchyardError(
+        throw new ProcessEndedError(
           `process ${rank} of ${this.size} (pid ${pid} on ${host}) has ended, so the others cannot go on: ` +
-            'see its own message, or the system log if it was killed, for example for lack of memory; ' +
-            'then go on from the last checkpoint with train --resume, started with as many processes',
+            'see its own message, or the system log if it was killed, for example for lack of memory',
         )
     })
   }
