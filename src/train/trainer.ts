@@ -302,8 +302,12 @@ export class Trainer {
    * Returns a sentence that names the first equation with a NaN in its result and none in its operands; undefined if
    * there is none. The trainer cannot be used afterwards. All processes of a job call this.
    */
-  findNaN(step: number): Promise<string | undefined> {
-    return replay(this.parts, { arrays: this.arrays, step: this.step }, step)
+  async findNaN(step: number): Promise<string | undefined> {
+    try {
+      return await replay(this.parts, { arrays: this.arrays, step: this.step }, step)
+    } finally {
+      await this.parts.batches.stop()
+    }
   }
 }
 

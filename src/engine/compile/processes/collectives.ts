@@ -1,7 +1,7 @@
 /** The collective primitives on host memory, by a communicator. */
 import { allocate, isFloat } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
-import { bytesOf, castHost, concatenateHost, sizeOf, tensorFromBytes } from '../../../base/host-tensor.js'
+import { bytesOf, bytesOfType, castHost, concatenateHost, sizeOf, tensorFromBytes } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { is } from '../../program/program.js'
 import type { Equation } from '../../program/program.js'
@@ -15,8 +15,48 @@ import type { Place } from './place.js'
 export const communicates = (eqn: Equation): boolean =>
   is(eqn, 'psum') || is(eqn, 'allGather') || is(eqn, 'reduceScatter') || is(eqn, 'allToAll') || is(eqn, 'ppermute')
 
+/** A collective and this process's operand. */
+export interface OwnCollective {
+  readonly equation: Equation
+  readonly operand: HostTensor
+}
+
+/** Sums of fewer bytes than this travel together: messages of this size take little longer than those of a number. */
+const SMALL_BYTES = 2 ** 18
+
+/**
+ * Computes collectives that do not depend on each other, in an order that is the same on all processes. Small sums over
+ * the same processes are computed as one.
+ */
+export async function runCollectives(collectives: readonly OwnCollective[], place: Place): Promise<HostTensor[]> {
+  const together = new Map<string, number[]>()
+  const groups: number[][] = []
+  collectives.forEach(({ equation: eqn, operand }, i) => {
+    const isSmall = is(eqn, 'psum') && operand.dtype === 'float32' && bytesOfType(operand) < SMALL_BYTES
+    const key = isSmall ? eqn.params.axes.map(a => a.name).join() : ''
+    const group = isSmall ? (together.get(key) ?? []) : []
+    if (group.length === 0) groups.push(group)
+    group.push(i)
+    if (isSmall) together.set(key, group)
+  })
+  const results: HostTensor[] = []
+  for (const group of groups) {
+    const [{ equation, operand }] = group.map(i => collectives[i])
+    if (group.length === 1) results[group[0]] = await runCollective(equation, operand, place)
+    else {
+      const operands = group.map(i => collectives[i].operand)
+      const flat = operands.map((x): HostTensor => ({ ...x, shape: [x.data.length] }))
+      const { data } = await runCollective(equation, concatenateHost(flat, 0), place)
+      let at = 0
+      for (const [n, { dtype, shape, data: own }] of operands.entries())
+        results[group[n]] = { dtype, shape, data: data.subarray(at, (at += own.length)) }
+    }
+  }
+  return results
+}
+
 /** Computes a collective of this process and those that take part with it. */
-export async function runCollective(eqn: Equation, x: HostTensor, place: Place): Promise<HostTensor> {
+async function runCollective(eqn: Equation, x: HostTensor, place: Place): Promise<HostTensor> {
   const { communicator } = place
   if (is(eqn, 'psum')) {
     const group = place.group(eqn.params.axes.map(a => a.name))

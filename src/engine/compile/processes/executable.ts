@@ -10,7 +10,8 @@ import type { Cut, Region } from '../cut.js'
 import { isEverywhere } from '../partition.js'
 import { sumOfStats } from '../stats.js'
 import { ProcessBuffer } from './buffer.js'
-import { gatherWhole, ownPart, runCollective } from './collectives.js'
+import { gatherWhole, ownPart, runCollectives } from './collectives.js'
+import type { OwnCollective } from './collectives.js'
 import type { Place } from './place.js'
 
 /** A collective, which runs between two segments. */
@@ -99,10 +100,11 @@ export class ProcessExecutable implements Executable {
       const computed = (await this.segments[i]?.run(operands, written, name)) ?? []
       results.push(computed)
       takeResults(segments[i], computed, values, isInput, written)
-      for (const { equation } of regions) {
-        const operand = await values.get(equation.inputs[0])!.read()
-        values.set(equation.outputs[0], this.backend.put(await runCollective(equation, operand, this.place)))
-      }
+      const collectives: OwnCollective[] = []
+      for (const { equation } of regions)
+        collectives.push({ equation, operand: await values.get(equation.inputs[0])!.read() })
+      const received = await runCollectives(collectives, this.place)
+      regions.forEach(({ equation }, n) => values.set(equation.outputs[0], this.backend.put(received[n])))
     }
     return outputs.map(([segment, output]) => results[segment][output])
   }

@@ -61,7 +61,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   async reduce(data: TypedArray, how: Reduction, group: Group): Promise<TypedArray> {
-    const result = data.slice()
+    const result = emptyLike(data, data.length)
     for (let at = 0; at < data.length; at += MAX_COUNT) {
       const [from, to] = [data, result].map(array => array.subarray(at, at + MAX_COUNT))
       await this.operation(group, [from, to], comm => [
@@ -78,7 +78,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   async reduceScatter(data: TypedArray, group: Group): Promise<TypedArray> {
-    const result = data.slice(0, data.length / group.length)
+    const result = emptyLike(data, data.length / group.length)
     checkCount(result.length)
     await this.operation(group, [data, result], comm => [
       'Ireduce_scatter_block',
@@ -236,6 +236,10 @@ function isAlive(pid: number): boolean {
     return true
   }
 }
+
+/** A new array of the same type. */
+const emptyLike = (data: TypedArray, length: number): TypedArray =>
+  new (data.constructor as new (length: number) => TypedArray)(length)
 
 /** Bytes as few elements of a type. */
 function unitsOf(bytes: number): { count: number; type: Handle } {
