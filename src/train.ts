@@ -47,6 +47,9 @@ export type { DistillConfig, TeacherConfig, WeightsTeacher } from './train/disti
 
 // Recipes, and the configuration file switchyard.config.ts
 export { recipes } from './config/recipes.js'
+export { recipeRun } from './config/recipe-run.js'
+export type { ProgramRecipe } from './config/recipe-run.js'
+export type { NamedRun } from './config/user-values.js'
 export { defineConfig } from './config/define-config.js'
 export type { UserConfig, UserRecipe } from './config/define-config.js'
 export type { SparseRules } from './config/sparse-layers.js'

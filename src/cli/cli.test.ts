@@ -273,6 +273,14 @@ describe('names that are almost right, or of another kind', () => {
     ['eval FOLDER/tickets.csv', "this is a file; a run's folder was expected, such as runs/g2p"],
     ['train g2p --set train.step=5', 'did you mean train.steps?'],
     ['infer g2p word --max-length 5', "unknown option '--max-length'\n(Did you mean --max-new-tokens?)"],
+    ['train g2p --epochs 3', "unknown option '--epochs'\n(It is a setting: --set train.steps=300)"],
+    ['train g2p --learning_rate=0.1', "'--learning_rate=0.1'\n(It is a setting: --set train.schedule.peak=0.001)"],
+    ['train g2p --seed 5', "unknown option '--seed'\n(It is a setting: --set train.seed=1)"],
+    [
+      'launch --processes 2 train g2p --mesh data=2',
+      "unknown option '--mesh'\n(Write -- before the command: launch --processes 2 -- train g2p --mesh ...)",
+    ],
+    ['experts simulate trace.jsonl', "'--memory <sizes>' not specified\n(--help lists the commands and options)"],
     ['embed g2p --file words.txt', "unknown option '--file'\n(Did you mean --data?)"],
     [
       'train g2p train.steps=20',

@@ -79,6 +79,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     doctorCommand(),
   ]) {
     program.addCommand(withBackendOption(command).copyInheritedSettings(program))
+    for (const nested of command.commands) nested.copyInheritedSettings(command)
   }
   program.addHelpText(
     'after',
@@ -99,11 +100,14 @@ async function exitCode(program: Command, argv: readonly string[]): Promise<numb
     return 0
   } catch (error) {
     if (!(error instanceof Exit)) await beforeError()
-    return exitCodeOf(
-      error,
-      program.commands.find(command => command.name() === argv[0]),
-    )
+    return exitCodeOf(error, calledCommand(program, argv))
   }
+}
+
+/** The command that the arguments name, also a nested one (`data inspect`). */
+function calledCommand({ commands }: Command, [name, ...others]: readonly string[]): Command | undefined {
+  const command = commands.find(command => command.name() === name)
+  return command && (calledCommand(command, others) ?? command)
 }
 
 /** What continues when the output of a command is closed, by the command. */

@@ -12,6 +12,8 @@ import type * as shipped from '../open/shipped-models.js'
 import { answerTexts } from './infer/answering.js'
 import { convertWeights } from './convert/conversion.js'
 import { evaluateRun } from './eval/evaluating.js'
+import { TextGenerator } from '../infer/text-generator.js'
+import { openTextModel } from '../open/text-model.js'
 import { findFolder, findShipped } from './shared/find-folder.js'
 import { describeModel, findModels } from './inspect/inspection.js'
 
@@ -21,6 +23,7 @@ vi.mock('../open/shipped-models.js', async load => {
   return {
     shippedModels: () => actual.shippedModels(assets.folder),
     shippedModel: (name: string) => actual.shippedModel(name, assets.folder),
+    pathOrShipped: (path: string) => actual.pathOrShipped(path, assets.folder),
   }
 })
 
@@ -115,5 +118,11 @@ describe('a model that comes with the package', () => {
     await expect(evaluateRun('foreign', {})).rejects.toThrow(
       "foreign: this checkpoint holds a model's weights without the run's task and settings; give --data",
     )
+  }, 60_000)
+
+  it('is opened by its name in a program', async () => {
+    const generator = new TextGenerator(await openTextModel('g2p'))
+    expect((await generator.answer('yard'))[0].text).toMatch(/^[A-Z ]*$/)
+    await expect(openTextModel('g2q')).rejects.toThrow('g2q: there is no such folder')
   }, 60_000)
 })

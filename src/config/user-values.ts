@@ -120,7 +120,9 @@ export class UserValues {
   /** The error for a name that is not known; it says if the file that may have it could not be loaded. */
   private unknown(message: string): ConfigError {
     const { failure } = this
-    return new ConfigError(failure === undefined ? message : `${message}\n${failure.message}`, { cause: failure })
+    return new ConfigError(failure === undefined ? message : `${failure.message}\nWithout this file, ${message}`, {
+      cause: failure,
+    })
   }
 
   private find<V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V {

@@ -1,4 +1,4 @@
-import { formatCount } from '../base/format.js'
+import { countOf, formatCount } from '../base/format.js'
 import { hashText } from '../base/hash.js'
 import type { Fields } from './preprocessor.js'
 
@@ -39,7 +39,7 @@ export function keptByHash(
     ...(kept.test === undefined ? [] : [`${counted(kept.test)} for the test`]),
     ...(kept.validation === undefined ? [] : [`${counted(kept.validation)} for validation`]),
   ]
-  return parts.length === 0 ? [] : [`of ${formatCount(all)} examples, ${parts.join(' and ')} are kept, ${how}`]
+  return parts.length === 0 ? [] : [`of ${countOf(all, 'example')}, ${parts.join(' and ')} are kept, ${how}`]
 }
 
 /** The examples of each split, in their original order. */

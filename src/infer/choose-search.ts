@@ -99,7 +99,7 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
       ...(doSample && { sampleSeed: seed }),
     })
   if (numReturned > 1 && !doSample)
-    throw new ConfigError('numReturned above 1 needs beam search or sampling: set numBeams or temperature too')
+    throw new ConfigError('numReturned above 1 needs beam search or sampling: set numBeams, or a temperature to sample')
   if (!doSample) return greedySearch({ ...common(), logProbabilities })
   return severalSearches(
     Array.from({ length: numReturned }, (_, stream) => sampling({ ...common(), logProbabilities, seed, stream })),

@@ -18,6 +18,7 @@ import type { CustomModelValues } from '../train/loss.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
 import { readPins } from './read-pins.js'
+import { pathOrShipped } from './shipped-models.js'
 
 export interface TextModelOptions extends Omit<LoadOptions, 'pinned'> {
   /** Which checkpoint of a run. Default: the best. */
@@ -47,7 +48,8 @@ export interface OpenedTextModel extends TextModel {
 }
 
 /**
- * Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator.
+ * Loads the model of a run, a Hugging Face folder or a T5X checkpoint, or one that comes with the package by its name
+ * (`g2p`), with its vocabulary, for a TextGenerator.
  * Experts that do not fit into memory are paged: close the model or its TextGenerator after use.
  */
 export async function openTextModel(path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> {
@@ -150,7 +152,10 @@ export async function openTextWeights(
 ): Promise<TextWeights> {
   const { checkpoint, expertsMemory, onNotice } = options
   const remote = remoteFor(expertsMemory, onNotice)
-  return withTexts(await openWeights(path, { onNotice, choice: checkpoint, forText: true, remote }), options)
+  return withTexts(
+    await openWeights(await pathOrShipped(path), { onNotice, choice: checkpoint, forText: true, remote }),
+    options,
+  )
 }
 
 /** Opened weights with the further parts of a model of texts. If one is missing, the weights are closed. */

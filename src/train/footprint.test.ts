@@ -117,7 +117,7 @@ describe('the memory that training takes', () => {
     const folder = await mkdtemp(join(tmpdir(), 'switchyard-disk-'))
     const state = { params: 2 ** 60, optimizer: 2 ** 60 }
     await expect(requireDisk(folder, g2p(), 0, state)).rejects.toThrow(
-      /3 checkpoints of 2048\.00 PiB are to be saved here, and this disk has .* free: free some space, or use another disk$/,
+      /3 checkpoints of 2048\.00 PiB must be saved here, and this disk has .* free: free some space, or use another disk$/,
     )
     await requireDisk(folder, g2p(), 0, { params: 1, optimizer: 1 })
     await rm(folder, { recursive: true })

@@ -1,5 +1,5 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
-import { formatBytes } from '../base/format.js'
+import { countOf, formatBytes } from '../base/format.js'
 import { freeDiskSpace } from '../checkpoint/disk-space.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import { stepElements } from './activations.js'
@@ -86,7 +86,7 @@ export async function requireDisk(
   if (files(train.keep) * each <= free) return
   const keep = Math.floor(free / each) - 1 - forEver
   throw new FileError(
-    `${folder}: ${files(train.keep)} checkpoints of ${formatBytes(each)} are to be saved here, and this disk has ${formatBytes(free)} free: ` +
+    `${folder}: ${countOf(files(train.keep), 'checkpoint')} of ${formatBytes(each)} must be saved here, and this disk has ${formatBytes(free)} free: ` +
       (keep >= 1 && step === 0 ? `--set train.keep=${keep} would fit` : 'free some space, or use another disk'),
   )
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { glob } from 'tinyglobby'
 import type { TestProject } from 'vitest/node'
 
 declare module 'vitest' {
@@ -25,8 +26,10 @@ export default async function buildPackage(project: TestProject): Promise<() => 
   const config = ['-p', join(repository, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')]
   const fast = ['--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null']
   await promisify(execFile)(process.execPath, [tsc, ...config, ...fast])
-  for (const name of ['package.json', 'README.md', 'bin', 'assets'])
+  for (const name of ['package.json', 'README.md', 'bin', 'assets', 'docs', 'examples'])
     await cp(join(repository, name), join(folder, name), { recursive: true })
+  for (const page of await glob('src/**/README.md', { cwd: repository }))
+    await cp(join(repository, page), join(folder, page))
   await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
   project.provide('packageFolder', folder)
   return () => rm(folder, { recursive: true, force: true })

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { transformSync } from 'esbuild'
@@ -131,6 +131,14 @@ describe('as a dependency', () => {
     expect(status, stderr).toBe(0)
     project.checkTypes()
     expect(project.fitALine()).toBe(line)
+  })
+
+  it('brings the pages that its README links to', () => {
+    const installed = join(project.folder, 'node_modules/switchyard-ml')
+    const readme = readFileSync(join(installed, 'README.md'), 'utf8')
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link)
+    expect(links).toContain('docs/tour.md')
+    expect(links.filter(link => !existsSync(join(installed, link)))).toEqual([])
   })
 
   it('brings its command', () => {

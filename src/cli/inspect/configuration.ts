@@ -1,5 +1,5 @@
 import { ConfigError } from '../../base/errors.js'
-import { formatTable } from '../../base/format.js'
+import { formatCount, formatTable } from '../../base/format.js'
 import { overrideNewRun } from '../../config/overrides.js'
 import { publishedRecipe, publishedSource } from '../../config/recipes/published.js'
 import { recipes } from '../../config/recipes.js'
@@ -62,5 +62,13 @@ const table = (rows: readonly (readonly [path: string, value: unknown, source: s
     ...rows.map(([path, value, source]) => [path, formatValue(value), source]),
   ])
 
-const formatValue = (value: unknown): string =>
-  value === undefined ? '-' : typeof value === 'string' ? value : JSON.stringify(value)
+/** Longer lists are cut, such as the ids that a model never answers with: a table as wide as them cannot be read. */
+const WIDEST_LIST = 60
+
+function formatValue(value: unknown): string {
+  if (value === undefined) return '-'
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (!Array.isArray(value) || text.length <= WIDEST_LIST) return text
+  const shown = text.slice(0, WIDEST_LIST / 2)
+  return `${shown.slice(0, shown.lastIndexOf(','))}, ... ${formatCount(value.length)} values]`
+}

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
-import { formatCount, formatTable } from '../../base/format.js'
+import { countOf, formatCount, formatTable } from '../../base/format.js'
 import { seriesColors } from '../../base/svg/element.js'
 import { histograms } from '../../base/svg/histogram.js'
 import { withPath } from '../../base/system-errors.js'
@@ -125,7 +125,7 @@ function lengthsTable({ inputs, targets }: MeasuredLengths): string {
     (values.reduce((a, b) => a + b, 0) / values.length).toFixed(1),
   ]
   const head = [
-    `length in tokens (${formatCount(inputs.length)} examples)`,
+    `length in tokens (${countOf(inputs.length, 'example')})`,
     'shortest',
     '5%',
     'median',

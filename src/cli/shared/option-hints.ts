@@ -10,15 +10,39 @@ const ours: ReadonlyMap<string, readonly string[]> = new Map([
   ['--max-tokens', ['--max-new-tokens', '--max-length']],
 ])
 
+/** Options of other programs that are settings here, with an example of each. */
+const settings: ReadonlyMap<string, string> = new Map([
+  ['--steps', 'train.steps=300'],
+  ['--max-steps', 'train.steps=300'],
+  ['--epochs', 'train.steps=300'],
+  ['--num-epochs', 'train.steps=300'],
+  ['--num-train-epochs', 'train.steps=300'],
+  ['--lr', 'train.schedule.peak=0.001'],
+  ['--learning-rate', 'train.schedule.peak=0.001'],
+  ['--warmup-steps', 'train.schedule.warmupSteps=100'],
+  ['--batch-size', 'train.rows=16'],
+  ['--seed', 'train.seed=1'],
+  ['--optimizer', 'train.optimizer.kind=adamW'],
+  ['--dropout', 'model.dropoutRate=0.1'],
+  ['--num-experts', 'model.numExperts=16'],
+  ['--experts', 'model.numExperts=16'],
+])
+
 /**
  * Adds the name of our option to commander's message about an unknown one, if commander found none that is similar; and
- * to one about too many arguments, which may be settings (`train g2p train.steps=300`), how those are given.
+ * to one about too many arguments, which may be settings (`train g2p train.steps=300`), how those are given; and to one
+ * about an option that is a setting here (`--epochs`), that setting.
  */
-export function withOptionHint(message: string, command: Pick<Command, 'options'>): string {
+export function withOptionHint(message: string, command: Pick<Command, 'name' | 'options'>): string {
   const has = (name: string): boolean => command.options.some(({ long }) => long === name)
   if (message.includes('too many arguments') && has('--set'))
     return `${message.trimEnd()}\n(Each setting needs --set before it: --set train.steps=300)\n`
-  const given = /unknown option '(--[\w-]+)(?:=.*)?'\s*$/.exec(message)?.[1]
-  const meant = ours.get(given ?? '')?.find(has)
+  const given = /unknown option '(--[\w-]+)(?:=.*)?'/.exec(message)?.[1]
+  if (command.name() === 'launch' && given !== undefined)
+    return `${message.trimEnd()}\n(Write -- before the command: launch --processes 2 -- train g2p ${given} ...)\n`
+  const setting = has('--set') ? settings.get(given?.toLowerCase().replaceAll('_', '-') ?? '') : undefined
+  // Commander may have found an option that is spelt alike: --seed, --set.
+  if (setting !== undefined) return `${message.split('\n')[0]}\n(It is a setting: --set ${setting})\n`
+  const meant = message.includes('Did you mean') ? undefined : ours.get(given ?? '')?.find(has)
   return meant === undefined ? message : `${message.trimEnd()}\n(Did you mean ${meant}?)\n`
 }

@@ -48,9 +48,8 @@ export async function didYouMeanPath(
   const listed =
     parent === '.' ? folders : folders.some(folder => basename(parent) === basename(folder)) ? [parent] : []
   const there = await Promise.all(listed.map(folder => listFolder(folder, basename(path), similar)))
-  return [similar === undefined ? otherwise : `did you mean ${similar}?`, ...there.flat()].join(
-    similar === undefined ? '; ' : ' ',
-  )
+  const advice = similar === undefined ? otherwise : `did you mean ${similar}?`
+  return [advice, ...there.flat()].join(advice.endsWith('?') ? ' ' : '; ')
 }
 
 /** So many folders are listed. */

@@ -10,6 +10,7 @@ import type { Noise } from '../noise.js'
 import { evenGroups, oneGroup } from './groups.js'
 import { moeLayer } from './layer.js'
 import type { MoeOptions, MoeParams } from './layer.js'
+import type { Router } from './router.js'
 import { tokensChooseTop1 } from './routers/tokens-choose.js'
 
 const [batch, length, dModel, dFf, numExperts] = [2, 6, 4, 8, 3]
@@ -49,6 +50,29 @@ const close = (actual: number[], expected: number[]): void => {
 }
 
 describe('sparse feed-forward layer', () => {
+  it('names the array of a custom router whose shape or dtype is wrong', () => {
+    const flat: Router = {
+      name: 'flat',
+      assign: (...given) => {
+        const assignment = tokensChooseTop1.assign(...given)
+        return { ...assignment, gate: np.squeeze(assignment.gate, 2) }
+      },
+    }
+    expect(() => run({ ...withCapacity(2), router: flat })).toThrow(
+      /^the router flat: assign must return gate as float32 \[groups, tokens, choices\], here \[\d+, \d+, 1\]; got float32 \[\d+, \d+\]$/,
+    )
+    const counted: Router = {
+      name: 'counted',
+      assign: (...given) => {
+        const assignment = tokensChooseTop1.assign(...given)
+        return { ...assignment, choice: np.astype(assignment.choice, 'int32') }
+      },
+    }
+    expect(() => run({ ...withCapacity(2), router: counted })).toThrow(
+      /^the router counted: assign must return choice as float32 \[groups, tokens, experts\], .*; got int32 /,
+    )
+  })
+
   it("has a dropout mask for all of an expert's slots where they are even, and one for each slot where they are ragged", () => {
     const masks: [number[], number | null][] = []
     const watching: Noise = {

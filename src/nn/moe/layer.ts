@@ -8,6 +8,7 @@ import type { DeviceGroup, ExpertGroup } from '../device-group.js'
 import type { Activation, MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
 import { softmax } from '../softmax.js'
+import { checkAssignment } from './check-assignment.js'
 import { bufferSlots, raggedSlots } from './dispatch.js'
 import type { Slots } from './dispatch.js'
 import { experts } from './experts.js'
@@ -81,6 +82,7 @@ export function moeLayer(
     key: router.isRandom ? noise.key() : null,
     capacityShare: options.capacityShare,
   })
+  checkAssignment(router, assignment, probabilities)
   const { expert, position, kept, gate, choice } = assignment
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
   const outputs = expertOutputs(params.expert, seen, assignment, numExperts, options, noise) // [tokens, choices, dModel]

@@ -1,27 +1,37 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 
-/** The router's float32 scores of every expert for every token. */
+/** The router's scores of every expert for every token, float32 [groups, tokens, experts]. */
 export interface RouterScores {
   logits: Tensor // [groups, tokens, experts]
   probabilities: Tensor // [groups, tokens, experts]
 }
 
-/** The experts that each token chose, and its position among each expert's tokens. A token has one or more choices. */
+/**
+ * The experts that each token chose, and its position among each expert's tokens. A token has one or more choices.
+ * `assignFixed` makes the assignment of one expert for each token.
+ */
 export type Assignment = {
+  /** The expert of each choice, int32 [groups, tokens, choices]. */
   expert: Tensor // [groups, tokens, choices], int32
-  /** The choice's index among its group's choices of the same expert, from 0; -1 if the token is not routed. */
+  /**
+   * The choice's index among its group's choices of the same expert, from 0; -1 if the token is not routed. int32
+   * [groups, tokens, choices].
+   */
   position: Tensor // [groups, tokens, choices], int32
-  /** Whether the token is routed and the expert has capacity for this choice. */
+  /** Whether the token is routed and the expert has capacity for this choice, bool [groups, tokens, choices]. */
   kept: Tensor // [groups, tokens, choices], bool
-  /** The factor of the expert's output in the token's sum over choices; 0 if not kept. */
+  /** The factor of the expert's output in the token's sum, 0 if not kept, float32 [groups, tokens, choices]. */
   gate: Tensor // [groups, tokens, choices], float32
-  /** 1 if the token chose the expert, kept or not; else 0. */
+  /** 1 if the token chose the expert, kept or not; else 0. float32 [groups, tokens, experts]. */
   choice: Tensor // [groups, tokens, experts], float32
 }
 
 /** What a router may read besides the scores. */
 export interface RoutingContext {
-  /** The id of each token; padding and added positions have 0. null if the caller does not know them. */
+  /**
+   * The id of each token, int32 [groups, tokens]; padding and added positions have 0. null if the caller does not know
+   * them.
+   */
   tokenIds: Tensor | null // [groups, tokens], int32
   /** A random key of this layer and step; null in evaluation. */
   key: Tensor | null

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { formatBytes, formatCount } from '../../base/format.js'
-import { exists } from '../../checkpoint/atomic.js'
-import { shippedModel } from '../../open/shipped-models.js'
+import { pathOrShipped } from '../../open/shipped-models.js'
 import type { ModelLimits, Opening } from './messages.js'
 import { ModelProcess, sameAgain } from './model-process.js'
 import type { ModelSource, ModelWatch, OpenModel } from './model-source.js'
@@ -21,7 +20,13 @@ export interface ProcessSettings {
 
 /** Opens models in processes of their own. */
 export const openInProcesses =
-  ({ findFolder = folderOf, limits, replicas = 1, valuesModule, entry }: ProcessSettings): OpenModel =>
+  ({
+    findFolder = ({ path }) => pathOrShipped(path),
+    limits,
+    replicas = 1,
+    valuesModule,
+    entry,
+  }: ProcessSettings): OpenModel =>
   async (source, watch) => {
     const start = performance.now()
     const path = await findFolder(source)
@@ -60,11 +65,6 @@ export const openInProcesses =
     )
     return replicas === 1 ? copies[0] : new Replicas(copies as [ModelProcess, ...ModelProcess[]])
   }
-
-/** The path of a model if it exists, or else the folder of the model of this name that comes with the package. */
-async function folderOf({ path }: ModelSource): Promise<string> {
-  return (await exists(path)) ? path : ((await shippedModel(path)) ?? path)
-}
 
 /** The threads of each of so many processes. */
 const threadsOf = (replicas: number): number => Math.max(1, Math.floor(availableParallelism() / replicas))

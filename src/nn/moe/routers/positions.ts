@@ -19,8 +19,8 @@ export const keptChoices = (position: Tensor, mask: Tensor | null, capacity: num
 export const presence = (mask: Tensor | null, shape: readonly number[]): Tensor => mask ?? np.ones(shape, 'bool') // [groups, tokens]
 
 /**
- * The assignment of tokens that each have one expert [groups, tokens] that was not chosen by its probability: experts
- * take tokens in their order, and the gate is 1.
+ * The assignment of tokens that each have one expert (int32 [groups, tokens]) that was not chosen by its probability:
+ * experts take tokens in their order, and the gate is 1. `mask` and `capacity` are those of `Router.assign`.
  */
 export function assignFixed(
   expert: Tensor,
