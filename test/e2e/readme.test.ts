@@ -65,10 +65,14 @@ const words = (command: string): string[] =>
   [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain)
 
 /** Settings of a fine-tuning of four steps. */
-const short = ['train.steps=4', 'train.rows=2', 'train.checkpointEvery=2', 'train.evalExamples=1'].flatMap(setting => [
-  '--set',
-  setting,
-])
+const short = [
+  'train.steps=4',
+  'train.rows=2',
+  'train.inputLength=64',
+  'train.targetLength=64',
+  'train.checkpointEvery=2',
+  'train.evalExamples=1',
+].flatMap(setting => ['--set', setting])
 
 /** The same command with a tiny model, few steps or few examples, so that it ends soon. */
 function quickly(args: readonly string[]): string[] {
