@@ -18,13 +18,11 @@ export type {
   PieceOptions,
   TextAnswer,
   TextAnswers,
-  TextGeneratorOptions,
-  TextLimits,
-  TextModel,
   TextOrIds,
   TextSide,
   TextScore,
-} from './infer/text-generator.js'
+} from './infer/text-answers.js'
+export type { TextGeneratorOptions, TextLimits, TextModel } from './infer/text-generator.js'
 export type { GeneratorStatistics } from './infer/statistics.js'
 export type { StepExperts } from './infer/search.js'
 export type { ScoredId } from './infer/top-tokens.js'

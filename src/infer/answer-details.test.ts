@@ -9,7 +9,7 @@ import { preset } from '../model/presets.js'
 import { ByteVocabulary } from '../text/bytes.js'
 import type { AnswerPiece, AnswerToken } from './answer-piece.js'
 import { TextGenerator } from './text-generator.js'
-import type { TextOrIds } from './text-generator.js'
+import type { TextOrIds } from './text-answers.js'
 import type { TextOptions } from './text-options.js'
 
 const { model, router } = preset('switch-base-8')

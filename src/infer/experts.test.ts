@@ -13,7 +13,7 @@ import { ByteVocabulary } from '../text/bytes.js'
 import type { AnswerToken } from './answer-piece.js'
 import type { TokenExperts } from './expert-choices.js'
 import { TextGenerator } from './text-generator.js'
-import type { PieceOptions } from './text-generator.js'
+import type { PieceOptions } from './text-answers.js'
 
 const base = preset('switch-base-8')
 const vocabulary = new ByteVocabulary()

@@ -6,7 +6,7 @@ import type { Vocabulary } from '../text/vocabulary.js'
 import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
 import { checkIds } from './check-ids.js'
-import type { AnswerPiece, AnswerToken, FinishReason } from './answer-piece.js'
+import type { AnswerPiece, AnswerToken } from './answer-piece.js'
 import { AnswerQueue } from './answer-queue.js'
 import { answerToken } from './answer-reader.js'
 import type { ReaderContext } from './answer-reader.js'
@@ -19,10 +19,20 @@ import type { SchedulerLimits } from './limits.js'
 import type { PagedExperts } from './paged-experts.js'
 import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
-import type { Answer, Search } from './search.js'
+import type { Search } from './search.js'
 import { searchOf } from './choose-search.js'
 import { severalSearches } from './several-searches.js'
 import type { GeneratorStatistics } from './statistics.js'
+import { shortestFirst } from './shortest-first.js'
+import type {
+  AnswerOptions,
+  PieceOptions,
+  TextAnswer,
+  TextAnswers,
+  TextOrIds,
+  TextScore,
+  TextSide,
+} from './text-answers.js'
 import type { TextOptions } from './text-options.js'
 import { TokenTexts } from './token-texts.js'
 import { FIRST_SIZES, warmUpSearch } from './warm-up.js'
@@ -55,42 +65,6 @@ export interface TextModel {
   readonly experts?: PagedExperts
   /** Closes the files that answering reads. Afterwards the model cannot answer. */
   close?(): Promise<void>
-}
-
-export interface TextAnswer {
-  /** Ends before the first stop text. */
-  readonly text: string
-  /** Those of a stop text that ended the answer, and EOS, included. */
-  readonly tokens: readonly number[]
-  /** The score of beam search; of other searches the sum of the log-probabilities, if asked for, or else NaN. */
-  readonly score: number
-  /** `stop`: it ended with EOS or a stop text. `length`: it was cut at the most tokens. */
-  readonly finish: FinishReason
-}
-
-/** The answers to one text, best first: one, or `numReturned` of beam search. */
-export type TextAnswers = [TextAnswer, ...TextAnswer[]]
-
-/** Log-probabilities (natural logarithms) of a given answer's tokens; `score` is their sum. */
-export type TextScore = Pick<Answer, 'tokens' | 'score' | 'logProbabilities'>
-
-/** Whether a text or its tokens are an input's or an answer's: the two may have different vocabularies. */
-export type TextSide = 'input' | 'answer'
-
-/** An input, or a given answer: a text, or token ids. */
-export type TextOrIds = string | readonly number[]
-
-export type AnswerOptions = TextOptions & {
-  /** Ends generation; the call rejects with the signal's reason. */
-  signal?: AbortSignal
-}
-
-export type PieceOptions = AnswerOptions & {
-  /**
-   * Called before the first piece, with the input's tokens. If `experts` was asked for, it is called when the input is
-   * encoded, with the experts that they met in each sparse layer of the encoder.
-   */
-  onInput?: (tokens: readonly AnswerToken[]) => void
 }
 
 /**
@@ -188,8 +162,9 @@ export class TextGenerator {
     options: AnswerOptions = {},
     onProgress?: (done: number) => void,
   ): Promise<TextAnswers[]> {
-    return this.inBatches(texts, options.signal, onProgress, (inputs, signal) =>
-      this.answerTokens(inputs, { ...options, signal }),
+    const inputs = texts.map(text => this.encode(text))
+    return shortestFirst(inputs, options.signal, onProgress, (i, signal) =>
+      this.answerTokens(inputs[i], { ...options, signal }),
     )
   }
 
@@ -242,9 +217,9 @@ export class TextGenerator {
     { signal }: { signal?: AbortSignal } = {},
     onProgress?: (done: number) => void,
   ): Promise<TextScore[]> {
-    const texts = pairs.map(({ input }) => input)
-    return this.inBatches(texts, signal, onProgress, (inputs, failed, i) =>
-      this.score(inputs, pairs[i].target, { signal: failed }),
+    const inputs = pairs.map(({ input }) => this.encode(input))
+    return shortestFirst(inputs, signal, onProgress, (i, failed) =>
+      this.score(inputs[i], pairs[i].target, { signal: failed }),
     )
   }
 
@@ -282,32 +257,6 @@ export class TextGenerator {
   /** The text of an answer in parts: see `pieces`. Of several answers, the first. */
   async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
     for await (const piece of this.pieces(text, options)) if (piece.index === 0 && piece.text !== '') yield piece.text
-  }
-
-  /** Runs `task` for all texts at once, in the order of their lengths. The first failure aborts the signal. */
-  private async inBatches<T>(
-    texts: readonly string[],
-    given: AbortSignal | undefined,
-    onProgress: ((done: number) => void) | undefined,
-    task: (inputs: readonly number[], signal: AbortSignal, index: number) => Promise<T>,
-  ): Promise<T[]> {
-    const failed = new AbortController()
-    const signal = given ? AbortSignal.any([given, failed.signal]) : failed.signal
-    const inputs = texts.map(text => this.encode(text))
-    const results = new Array<T>(texts.length)
-    let done = 0
-    const byLength = inputs.map((_, i) => i).sort((a, b) => inputs[a].length - inputs[b].length)
-    try {
-      await Promise.all(
-        byLength.map(async i => {
-          results[i] = await task(inputs[i], signal, i)
-          onProgress?.(++done)
-        }),
-      )
-    } finally {
-      failed.abort()
-    }
-    return results
   }
 
   /** The search that scores a given answer. */

@@ -1,5 +1,5 @@
 import type { AnswerToken } from '../../infer/answer-piece.js'
-import type { TextSide } from '../../infer/text-generator.js'
+import type { TextSide } from '../../infer/text-answers.js'
 import type {
   Embedded,
   EmbedRequest,

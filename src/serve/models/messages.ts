@@ -1,7 +1,7 @@
 import type { Bits } from '../../checkpoint/quantize.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
-import type { TextSide } from '../../infer/text-generator.js'
+import type { TextSide } from '../../infer/text-answers.js'
 import type {
   Embedded,
   EmbedRequest,

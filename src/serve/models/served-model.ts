@@ -1,6 +1,6 @@
 import type { AnswerPiece, AnswerToken } from '../../infer/answer-piece.js'
 import type { GeneratorStatistics } from '../../infer/statistics.js'
-import type { TextSide } from '../../infer/text-generator.js'
+import type { TextSide } from '../../infer/text-answers.js'
 import type { TextOptions } from '../../infer/text-options.js'
 
 /** An input: a text, or token ids as they enter the encoder. */
