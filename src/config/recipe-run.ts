@@ -10,7 +10,8 @@ export type ProgramRecipe = Omit<UserRecipe, 'task'> & { readonly task: UserReci
 /**
  * The configuration and the values of a recipe, for a program: `Trainer.begin(config, values)` trains it. Loads the
  * recipe's task. What the recipe leaves out fits the task's data, as for `train NAME` of a recipe in
- * `switchyard.config.ts`. Throws a ConfigError that names a setting that does not exist, or a value that is not allowed.
+ * `switchyard.config.ts`. Throws a ConfigError that names a setting that does not exist, or a value that is not
+ * allowed.
  */
 export async function recipeRun({ task, ...recipe }: ProgramRecipe): Promise<NamedRun> {
   const definition = typeof task === 'object' && 'codec' in task ? loaded(task) : task

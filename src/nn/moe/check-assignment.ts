@@ -3,8 +3,8 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import type { Assignment, Router } from './router.js'
 
 /**
- * Throws a ShapeError unless each array of a router's assignment of `scores` [groups, tokens, experts] has the shape and
- * dtype that `Assignment` says. A wrong shape that broadcasts would otherwise fail far away, in the gradient.
+ * Throws a ShapeError unless each array of a router's assignment of `scores` [groups, tokens, experts] has the shape
+ * and dtype that `Assignment` says. A wrong shape that broadcasts would otherwise fail far away, in the gradient.
  */
 export function checkAssignment({ name }: Router, assignment: Assignment, scores: Tensor): void {
   const [groups, tokens, experts] = scores.shape
