@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs/minimal.js'
 import { ConfigError } from '../base/errors.js'
+import { memoized } from '../base/lru.js'
 import type { NormalizerSpec } from './normalizer.js'
 
 /** The types of pieces, with their numbers in the format (sentencepiece_model.proto, SentencePiece.Type). */
@@ -165,14 +166,20 @@ function readPiece(reader: protobuf.Reader, id: number): Piece {
   return { text: piece ?? '', score, type: name }
 }
 
+/** The name and the kind of each field, by its number. */
+const byNumber = memoized(
+  8,
+  (fields: Fields) => new Map(Object.entries(fields).map(([name, [number, kind]]) => [number, [name, kind] as const])),
+)
+
 /** Reads the named fields of a message and skips all other fields. If a field is repeated, its last value counts. */
 function readFields<F extends Fields>(reader: protobuf.Reader, fields: F): Message<F> {
   const result: { [name: string]: unknown } = {}
-  const known = Object.entries(fields)
+  const known = byNumber(fields)
   eachField(reader, (number, wire) => {
-    const found = known.find(([, field]) => field[0] === number)
+    const found = known.get(number)
     if (found === undefined) return skip(reader, wire)
-    const [name, [, kind]] = found
+    const [name, kind] = found
     if (wire !== kinds[kind].wire) throw wrongWire(number, wire)
     result[name] = kinds[kind].read(reader)
   })

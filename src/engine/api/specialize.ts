@@ -41,8 +41,8 @@ export interface Specialized<W extends TensorTree, A extends TensorTree[], R ext
 }
 
 /**
- * How many traced programs a function keeps: the three examples, and the sizes used last. A program of switch-base-8
- * takes 1.8 MB.
+ * How many traced programs a function keeps: the three examples and, of a function that is traced for each size, the
+ * sizes used last. A program of switch-base-8 takes 1.8 MB.
  */
 const MAX_TRACES = 8
 
