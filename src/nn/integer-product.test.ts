@@ -17,6 +17,7 @@ import { allNodes } from '../engine/compile/onnx/nodes.js'
 import type { SessionFactory } from '../engine/compile/onnx/session.js'
 import { webSessions } from '../engine/compile/onnx/web.js'
 import { interpret } from '../engine/compile/reference/interpret.js'
+import { relu } from './activations.js'
 import { projection } from './embedding.js'
 import { raggedDot } from './moe/ragged-dot.js'
 import { product } from './quantized.js'
@@ -145,6 +146,35 @@ describe.each([
       expect(comparable(await alone.numbers()), row).toEqual(expected.slice(i * outputs, (i + 1) * outputs))
     }
   })
+
+  it.each([
+    ['a kernel', (kernel, x) => product(relu(x), kernel), [inputs, inputs], 1],
+    [
+      'groups of rows',
+      (kernels, x, counts) => ragged(kernels, relu(ragged(kernels, x, counts)), counts),
+      [groups, inputs, inputs],
+      2,
+    ],
+  ] as readonly (readonly [string, Product, number[], number])[])(
+    '%s after ReLU, whose rows are rounded in another way',
+    async (__, f, shape, products) => {
+      setBackend(new OnnxBackend(sessions))
+      operations.length = 0
+      const weights = [int8(shape), scalesOf(shape.toSpliced(-2, 1))] as const
+      const expected = defined(f, [...weights, rowsOf(all), sizes])
+      const [values, scales] = weights.map(fromHost)
+      const compiled = jit((x: Tensor, y: Tensor) => f({ values, scales }, x, y))
+      expect(comparable(await compiled(fromHost(rowsOf(all)), fromHost(sizes)).numbers())).toEqual(expected)
+      const specialized = specialize((w: Weights, x: Tensor, y: Tensor) => f(w, x, y), examples)
+      expect(
+        comparable(await specialized({ values, scales }, fromHost(rowsOf(all)), fromHost(sizes)).numbers()),
+      ).toEqual(expected)
+      // Groups are computed in parts. Each part rounds the rows of every product once.
+      const count = (op: string): number => operations.filter(other => other === op).length
+      expect(count('Min')).toBeGreaterThan(0)
+      expect(count('Abs')).toBe((products - 1) * count('Min'))
+    },
+  )
 
   it('also without rows: of no group, and of a whole input', async () => {
     setBackend(new OnnxBackend(sessions))

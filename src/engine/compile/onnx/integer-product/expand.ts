@@ -13,13 +13,13 @@ export const hasIntegerProducts = (graph: GraphInfo): boolean =>
 export function expandIntegerProducts(graph: GraphInfo, signed: boolean): GraphInfo {
   if (!hasIntegerProducts(graph)) return graph
   const initializers = new Map(graph.initializers)
+  const relus = new Set(allNodes(graph.nodes).flatMap(({ op, outputs }) => (op === 'Relu' ? outputs : [])))
   const expand = (node: Node): Node[] => {
     if (!isIntegerProduct(node)) return [mapBodies(node, nodes => nodes.flatMap(expand))]
     const [x, ...kernel] = node.inputs
     const [out] = node.outputs
-    const { nodes, integers, largest } = quantizeRows(x, node.attributes.axis as number, `${out}_rows`, {
-      initializers,
-    })
+    const rows = { name: x, axis: node.attributes.axis as number, isRelu: relus.has(x) }
+    const { nodes, integers, largest } = quantizeRows(rows, `${out}_rows`, { initializers })
     const sums = `${out}_sums`
     return [
       ...nodes,

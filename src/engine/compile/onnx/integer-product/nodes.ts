@@ -22,15 +22,25 @@ const scalars = {
 const scalar = (name: keyof typeof scalars, tensors: Constants): string =>
   constant(`integer_${name}`, scalars[name], tensors)
 
+/** A value whose rows are rounded. */
+export interface RoundedValue {
+  readonly name: string
+  /**
+   * Its last axis, counted from the first: given -1, ONNX Runtime's ReduceMax returns a wrong shape if there are no
+   * rows.
+   */
+  readonly axis: number
+  /** Whether no element is negative. Then the largest magnitudes take a third of the time. */
+  readonly isRelu: boolean
+}
+
 /**
  * Rounds rows to 8 bits: the integers of `multiplyIntegers` with 128 added, as uint8, and the rows' largest magnitudes.
  * For an element that is not finite, and in a row of zeros, integers are arbitrary. Several products of one x write
- * equal nodes, which ONNX Runtime merges. `axis` is the last axis of x, counted from the first: given -1, ONNX
- * Runtime's ReduceMax returns a wrong shape if x has no rows.
+ * equal nodes, which ONNX Runtime merges.
  */
 export function quantizeRows(
-  x: string,
-  axis: number,
+  x: RoundedValue,
   prefix: string,
   tensors: Constants,
 ): { nodes: Node[]; integers: string; largest: string } {
@@ -40,15 +50,40 @@ export function quantizeRows(
     integers,
     largest,
     nodes: [
-      makeNode('Abs', [x], [name('magnitudes')]),
-      makeNode('BitCast', [name('magnitudes')], [name('bits')], { to: elementTypes.int32 }),
-      makeNode('ReduceMax', [name('bits'), ints([axis], tensors)], [name('largestBits')], { keepdims: 1 }),
-      makeNode('BitCast', [name('largestBits')], [largest], { to: elementTypes.float32 }),
-      makeNode('Div', [x, largest], [name('parts')]),
+      ...(x.isRelu ? largestOfRelu(x, largest, name, tensors) : largestMagnitudes(x, largest, name, tensors)),
+      makeNode('Div', [x.name, largest], [name('parts')]),
       makeNode('QuantizeLinear', [name('parts'), scalar('inverse', tensors), scalar('zero', tensors)], [integers]),
     ],
   }
 }
+
+/** Magnitudes are compared as their bits, since ONNX Runtime's ReduceMax of floats ignores a NaN at some positions. */
+const largestMagnitudes = (
+  x: RoundedValue,
+  largest: string,
+  name: (part: string) => string,
+  tensors: Constants,
+): Node[] => [
+  makeNode('Abs', [x.name], [name('magnitudes')]),
+  makeNode('BitCast', [name('magnitudes')], [name('bits')], { to: elementTypes.int32 }),
+  makeNode('ReduceMax', [name('bits'), ints([x.axis], tensors)], [name('largestBits')], { keepdims: 1 }),
+  makeNode('BitCast', [name('largestBits')], [largest], { to: elementTypes.float32 }),
+]
+
+/**
+ * Of elements from 0 up, the sum is at least the maximum, and NaN if one of them is. So the smaller of both is the
+ * maximum that keeps NaN: Min does.
+ */
+const largestOfRelu = (
+  x: RoundedValue,
+  largest: string,
+  name: (part: string) => string,
+  tensors: Constants,
+): Node[] => [
+  makeNode('ReduceMax', [x.name, ints([x.axis], tensors)], [name('maxima')], { keepdims: 1 }),
+  makeNode('ReduceSum', [x.name, ints([x.axis], tensors)], [name('sums')], { keepdims: 1 }),
+  makeNode('Min', [name('maxima'), name('sums')], [largest]),
+]
 
 /**
  * The product of the integers of `quantizeRows` and a kernel, times the kernel's scales / 127. `signed`: whether ONNX

@@ -159,7 +159,8 @@ export class RegionWriter {
 
   /** One ragged product of integers. All rows are rounded by the same nodes. */
   private integerProduct(node: Node, x: string, sizes: string, groups: readonly number[], out: string): Node[] {
-    const { nodes, integers, largest } = quantizeRows(x, 1, `${out}_rounded`, this.tensors)
+    const isRelu = this.region.some(({ op, outputs }) => op === 'Relu' && outputs[0] === node.inputs[0])
+    const { nodes, integers, largest } = quantizeRows({ name: x, axis: 1, isRelu }, `${out}_rounded`, this.tensors)
     const [rows, ys] = ['x', 'y'].map(kind => groups.map(group => `${out}_${kind}${group}`))
     const products = groups.flatMap((group, i) => {
       const ofGroup = kernelsOf(node).map((kernel, k) => this.kernelOf(kernel, group, `${out}_kernel${k}_of${group}`))
