@@ -1,4 +1,4 @@
-import { allocate } from '../base/dtypes.js'
+import { allocate, dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
 import { concatenateHost, hostTensor, sizeOf } from '../base/host-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
@@ -24,13 +24,17 @@ export class PlannedBatch {
     this.ids = paddedInputs(inputs)
   }
 
-  /** The state of a part before the first stage. */
+  /** The state of a part before the first stage. It is not read, so its arrays share their memory. */
   blankState({ first, end }: Part): PartState {
-    const { keys, values } = this.blankKeys(end - first)
-    return {
-      x: zeros('float32', [this.ids.shape[0], end - first, this.model.config.dModel]),
-      self: { queries: this.blankKeys(end - first).keys, keys, values },
-    }
+    const { config } = this.model
+    const [inputs] = this.ids.shape
+    const shapeOfX = [inputs, end - first, config.dModel]
+    const shape = [inputs, config.numHeads, end - first, config.headDim]
+    const memory = new Float32Array(Math.max(sizeOf(shapeOfX), sizeOf(shape)))
+    const blank = (dtype: DType, of: readonly number[]): Tensor =>
+      fromHost(hostTensor(dtype, of, dtypes[dtype].make(memory.buffer, 0, sizeOf(of))))
+    const ofHeads = (): Tensor => blank(config.dtype, shape)
+    return { x: blank('float32', shapeOfX), self: { queries: ofHeads(), keys: ofHeads(), values: ofHeads() } }
   }
 
   /** What stages read of part number `i`. `states`: those of all parts before these stages. */

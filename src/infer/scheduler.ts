@@ -188,6 +188,7 @@ export class Scheduler {
 
   /** Removes the requests from the queue that may join now: only short ones while others are being encoded. */
   private takeWaiting(): Request[] {
+    if (this.waiting.size === 0) return []
     const { maxRows, maxMemoryBytes } = this.options
     const { held, encoding } = this
     const areEncoded = encoding.requests.length > 0
