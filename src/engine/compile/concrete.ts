@@ -16,6 +16,13 @@ export interface ArrayOwner extends Evaluator {
   whole(x: Concrete): Concrete
 }
 
+/** A result of a run that may not be over. */
+export interface RunResult {
+  readonly results: Promise<readonly Buffer[]>
+  /** Its position among the results. */
+  readonly output: number
+}
+
 /** An array that is computed, or is being computed: a future of a backend's buffer. */
 export class Concrete extends Value {
   /** Why the array can no longer be used: donated to whom, or owned by whom. */
@@ -25,11 +32,13 @@ export class Concrete extends Value {
   private future: Promise<Buffer> | null = null
   /** The buffer, if it is known already. */
   private made: Buffer | null = null
+  /** The run that computes the buffer, until it is known. Most results are used after that, without a future. */
+  private run: RunResult | null = null
 
   constructor(
     readonly aval: Aval,
     override readonly evaluator: ArrayOwner,
-    buffer: Promise<Buffer> | Buffer,
+    buffer: Promise<Buffer> | RunResult | Buffer,
     /** The buffer of an array whose data is not in memory. */
     readonly paged: PagedBuffer | null = null,
     /** How the array is laid out over a mesh of devices, once that is known; null for an array on one device. */
@@ -42,14 +51,15 @@ export class Concrete extends Value {
       this.future = buffer
       // A failed computation is an error for those who read the array, not an unhandled rejection.
       buffer.catch(() => undefined)
-    } else this.made = buffer
+    } else if ('results' in buffer) this.run = buffer
+    else this.made = buffer
     sharding?.catch(() => undefined)
   }
 
   /** The buffer, once computed. Throws a SwitchyardError when it was donated. */
   get buffer(): Promise<Buffer> {
     this.checkAlive()
-    return (this.future ??= Promise.resolve(this.made!))
+    return (this.future ??= this.made ? Promise.resolve(this.made) : resultOf(this.run!))
   }
 
   /** The buffer, if a program can use it now, and may be given it if it `isDonated`: no read still uses it. */
@@ -59,6 +69,7 @@ export class Concrete extends Value {
 
   /** Tells the buffer, once it is computed. */
   resolved(buffer: Buffer): void {
+    this.run = null
     if (this.unusable === null) this.made = buffer
   }
 
@@ -81,14 +92,15 @@ export class Concrete extends Value {
    * have begun are done. `takeBack` makes the array usable again, for a run that failed before it wrote to the buffer.
    */
   donate(to: string): { buffer: Buffer | Promise<Buffer>; takeBack: () => void } {
-    const { buffer } = this
     const now = this.bufferNow(true)
+    const buffer = now ?? this.buffer
     this.donated(to)
     return {
       buffer: now ?? Promise.all(this.reads ?? []).then(() => buffer),
       takeBack: () => {
         this.unusable = null
-        this.future = buffer
+        this.made = now
+        this.future = now ? null : (buffer as Promise<Buffer>)
       },
     }
   }
@@ -118,10 +130,18 @@ export class Concrete extends Value {
     this.unusable = why
     this.future = null
     this.made = null
+    this.run = null
   }
 
   /** Throws a SwitchyardError if it was donated or released. */
   checkAlive(): void {
     if (this.unusable !== null) throw new SwitchyardError(`this ${formatAval(this.aval)} ${this.unusable}`)
   }
+}
+
+/** The buffer of a run's result. A failed run is an error for those who read the array, not an unhandled rejection. */
+function resultOf({ results, output }: RunResult): Promise<Buffer> {
+  const buffer = results.then(all => all[output])
+  buffer.catch(() => undefined)
+  return buffer
 }

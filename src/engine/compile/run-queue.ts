@@ -103,14 +103,7 @@ export class RunQueue {
     this.running++
     const arrays = types.map(
       (type, i) =>
-        new Concrete(
-          type,
-          this.owner,
-          results.then(r => r[i]),
-          null,
-          layouts?.of(i),
-          layouts?.isEverywhere(i),
-        ),
+        new Concrete(type, this.owner, { results, output: i }, null, layouts?.of(i), layouts?.isEverywhere(i)),
     )
     this.last = results.then(
       made => {

@@ -73,22 +73,53 @@ export class OnnxExecutable implements Executable {
     await this.session?.release()
   }
 
-  async run(buffers: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]> {
+  async run(buffers: readonly Buffer[], written = new Set<Buffer>()): Promise<Buffer[]> {
     const { main } = this.segments
-    const values = new Map<Var, HostBuffer>()
     const inputs = await inMemory(buffers)
+    if (this.loops.length === 0 && this.generated.loops.length === 0) return this.runGraph(inputs, written)
+    const values = new Map<Var, HostBuffer>()
     inputs.forEach((buffer, i) => values.set(main.inputs[i], buffer))
     this.generate(inputs, values)
     // Blocks that no buffer holds, to be freed after the run: copies for the loops to read, and loop outputs not
     // computed yet.
     const unheld = new Set<Block>()
     try {
-      const results = await this.runSegments(values, unheld, written ?? new Set())
+      const results = await this.runSegments(values, unheld, written)
       this.keepSpare(inputs)
       return results
     } finally {
       for (const block of unheld) block.arena.release(block)
     }
+  }
+
+  /** Runs a program that is its session alone, such as each step of generation: without a table of values. */
+  private async runGraph(inputs: readonly HostBuffer[], written: Set<Buffer>): Promise<Buffer[]> {
+    const results = this.segments.main.outputs.map(({ aval }, i) =>
+      this.resultOf(aval, this.donorOf(i, inputs), written),
+    )
+    await this.runSession(inputs, results)
+    this.keepSpare(inputs)
+    return results
+  }
+
+  private donorOf(output: number, inputs: readonly HostBuffer[]): HostBuffer | undefined {
+    const position = this.donation.donors[output]
+    return position === null ? undefined : inputs[position]
+  }
+
+  /** A buffer for a result of the session: in the memory of its donor, if it has one whose memory it may take. */
+  private resultOf(aval: Aval, donor: HostBuffer | undefined, written: Set<Buffer>): HostBuffer {
+    if (!donor?.recyclable) return this.fresh(aval)
+    written.add(donor)
+    return passOn(donor)
+  }
+
+  private async runSession(inputs: readonly HostBuffer[], results: readonly HostBuffer[]): Promise<void> {
+    const passed = inputs.map(b => atBoundary(b.tensor))
+    await this.session?.run(
+      this.parts ? [...passed, ...this.parts.of(passed)] : passed,
+      results.map(b => atBoundary(b.tensor)),
+    )
   }
 
   /** Computes the scalars that the generators read, and runs the generators. */
@@ -121,23 +152,15 @@ export class OnnxExecutable implements Executable {
     }
     // State is moved in its first run. Without this, it would exist twice while the session needs memory too.
     if (movedBytes > MOVED_BYTES) this.collectGarbage?.()
-    const inputs = main.inputs.map(v => values.get(v)!.tensor)
+    const inputs = main.inputs.map(v => values.get(v)!)
 
-    const { donors } = this.donation
     // The session writes results that loops read into the loops' blocks, and all others into memory of their own.
     const results = main.outputs.map((o, i) => {
       const block = i >= this.numReturned && o instanceof Var ? blocks.get(o) : undefined
       if (block) return new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape)))
-      const donor = donors[i] === null ? undefined : values.get(main.inputs[donors[i]])
-      if (!donor?.recyclable) return this.fresh(o.aval)
-      written.add(donor)
-      return passOn(donor)
+      return this.resultOf(o.aval, this.donorOf(i, inputs), written)
     })
-    const passed = inputs.map(atBoundary)
-    await this.session?.run(
-      this.parts ? [...passed, ...this.parts.of(passed)] : passed,
-      results.map(r => atBoundary(r.tensor)),
-    )
+    await this.runSession(inputs, results)
     main.outputs.forEach((o, i) => {
       if (o instanceof Var && !values.has(o)) values.set(o, results[i])
     })

@@ -54,9 +54,12 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       // Arrays that are passed in many runs, such as weights and caches, are wrapped as ONNX Runtime's tensors once.
       const wrapped = new WeakMap<HostTensor['data'], Tensor>()
       const tensorOf = ({ dtype, shape, data }: HostTensor): Tensor => {
-        let tensor = wrapped.get(data)
-        if (tensor?.type !== dtype || !sameShape(tensor.dims, shape))
-          wrapped.set(data, (tensor = new ort.Tensor(dtype as 'float32', data as Float32Array, shape)))
+        const isKept = data.byteLength >= KEPT_BYTES
+        let tensor = isKept ? wrapped.get(data) : undefined
+        if (tensor?.type !== dtype || !sameShape(tensor.dims, shape)) {
+          tensor = new ort.Tensor(dtype as 'float32', data as Float32Array, shape)
+          if (isKept) wrapped.set(data, tensor)
+        }
         return tensor
       }
       const namesOf = (infos: GraphInfo['inputs']): readonly string[] => infos.map(({ name }) => name)
@@ -126,6 +129,9 @@ const SPIN_MICROSECONDS = '200'
  * 500, 1000, 2000 and 5000 microseconds, of which the last is as slow as 200.
  */
 const LONG_SPIN_MICROSECONDS = '2000'
+
+/** Smaller arrays are mostly new in each run, such as a step's tokens, and are not remembered. */
+const KEPT_BYTES = 4096
 
 /**
  * This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal constants
