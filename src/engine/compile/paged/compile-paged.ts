@@ -9,6 +9,7 @@ import { PagedBuffer } from './paged-buffer.js'
 import { PagedFunction } from './paged-function.js'
 import { pagedValues, readInMemory, regionsOf } from './regions.js'
 import type { Region } from './regions.js'
+import { retyper } from './retype.js'
 
 type Cutter = (program: Program) => Cut<Region>
 
@@ -30,10 +31,14 @@ export async function compilePaged(
   const [first, second, third] = examples.map(inlineCalls)
   if ([second, third].some(p => structureOf(p) !== structureOf(first))) return eachSize(backend, groups, weights, cut)
   const general = await PagedFunction.compile(backend, groups, [cut(first), cut(second), cut(third)], weights)
+  const retyped = retyper([first, second, third])
   return {
     copied: general.copied,
     eachSizeBecause: general.eachSizeBecause,
-    at: async sizes => general.at(cut(alike(sizes.program(), first, name))),
+    at: async sizes => {
+      const whole = (): Cut<Region> => cut(alike(sizes.program(), first, name))
+      return retyped ? general.at(cut(retyped(sizes.inputs)), whole) : general.at(whole())
+    },
     release: async () => {
       await general.release()
       await groups.release()

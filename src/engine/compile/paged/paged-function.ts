@@ -1,5 +1,5 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
-import type { Atom } from '../../program/program.js'
+import type { Atom, Program } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, Executable } from '../backend.js'
 import { takeResults } from '../cut.js'
 import type { Cut } from '../cut.js'
@@ -66,11 +66,17 @@ export class PagedFunction {
     )
   }
 
-  /** The function at one set of sizes. `cut` has the structure of the examples. */
-  async at(cut: Cut<Region>): Promise<Executable> {
+  /**
+   * The function at one set of sizes. `cut` has the structure of the examples. If it is right in its types alone (see
+   * `retyper`), `whole` makes the one that segments need which are compiled for each size.
+   */
+  async at(cut: Cut<Region>, whole: () => Cut<Region> = () => cut): Promise<Executable> {
+    let made: Cut<Region> | undefined
     const executables: (Executable | undefined)[] = []
-    for (const [i, { compiled }] of this.segments.entries())
-      executables.push(await compiled?.at(sizedProgram(cut.segments[i].program)))
+    for (const [i, { compiled }] of this.segments.entries()) {
+      const program = (): Program => (made ??= whole()).segments[i].program
+      executables.push(await compiled?.at({ ...sizedProgram(cut.segments[i].program), program }))
+    }
     return {
       stats: sumOfStats(executables.flatMap(e => e?.stats ?? [])),
       run: (others, written) => this.run(cut, executables, others, written ?? new Set()),
