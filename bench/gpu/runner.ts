@@ -33,19 +33,19 @@ function group(name: string, body: Body): void {
 
 const test = (name: string, body: Body): void => void current.tests.push({ name, body })
 
-export const describe = Object.assign(group, {
-  each:
-    <T>(values: readonly T[]) =>
-    (title: string, body: (value: T) => unknown) =>
-      values.forEach(value => group(titleOf(title, value), () => body(value))),
-})
+/** As in vitest: a case that is a list gives its elements as arguments, the first of which is in the title. */
+const eachWith =
+  (declare: (name: string, body: Body) => void) =>
+  (values: readonly unknown[]) =>
+  (title: string, body: (...args: unknown[]) => unknown): void => {
+    for (const value of values) {
+      const args: unknown[] = Array.isArray(value) ? value : [value]
+      declare(titleOf(title, args[0]), () => body(...args))
+    }
+  }
 
-export const it = Object.assign(test, {
-  each:
-    <T>(values: readonly T[]) =>
-    (title: string, body: (value: T) => unknown) =>
-      values.forEach(value => test(titleOf(title, value), () => body(value))),
-})
+export const describe = Object.assign(group, { each: eachWith(group) })
+export const it = Object.assign(test, { each: eachWith(test) })
 
 export const beforeAll = (body: Body): void => void current.before.push(body)
 

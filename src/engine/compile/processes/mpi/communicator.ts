@@ -18,9 +18,13 @@ interface Peer {
 const MAX_COUNT = 1 << 30
 /** For how long a wait asks without a pause: 0.1 ms, as long as an operation takes if all processes are there. */
 const EAGER_MS = 0.1
-/** The pause between two questions: other processes may need this processor. The longer one is for slow processes. */
-const SHORT_PAUSE_MS = 0.05
-const LONG_PAUSE_MS = 1
+/**
+ * The pause between two questions: other processes may need this processor. It is a share of the time waited so far,
+ * so that a wait takes little longer for it, and asks some dozens of times however long it is.
+ */
+const SHORTEST_PAUSE_MS = 0.05
+const LONGEST_PAUSE_MS = 1
+const PAUSE_SHARE = 1 / 16
 /** How often a waiting process looks whether the others are alive. */
 const CHECK_MS = 1000
 /** What is known about a peer, in bytes of UTF-8: more than the longest name of a host (255) and a pid take. */
@@ -189,7 +193,8 @@ export class MpiCommunicator implements Communicator {
         this.checkPeers()
         checked = now
       }
-      Atomics.wait(pause, 0, 0, now - begin < 100 ? SHORT_PAUSE_MS : LONG_PAUSE_MS)
+      const share = PAUSE_SHARE * (now - begin)
+      Atomics.wait(pause, 0, 0, Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, share)))
       await new Promise(resolve => setImmediate(resolve))
     }
   }
