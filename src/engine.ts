@@ -57,6 +57,7 @@ export type {
   FewRows,
   Partition,
   ProgramsAtSizes,
+  ReadPart,
   SizedProgram,
   WithWeightsOptions,
 } from './engine/compile/backend.js'

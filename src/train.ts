@@ -31,6 +31,7 @@ export { openCheckpoint } from './train/checkpointing.js'
 export { RunLock } from './checkpoint/run-lock.js'
 export type { HeldLock } from './checkpoint/run-lock.js'
 export type { CheckpointChoice, ChooseOptions } from './train/choose-checkpoint.js'
+export type { Job } from './train/job/job.js'
 
 // Fine-tuning: the weights that a run begins with, and which parameters it trains
 export type { Restored, StartingPoint } from './train/restore/start.js'

@@ -111,7 +111,7 @@ function traceComposite<A extends TensorTree[], R extends TensorTree, S extends 
   return { captured, outputDef, params: { ...known, program, vjp } }
 }
 
-/** A derivative that is traced when it is first needed. Most composites are never differentiated: those of inference. */
+/** A derivative that is traced when it is first needed: composites of inference are never differentiated. */
 class LazyVjp implements VjpPrograms {
   // Not a property, which a printed program would show.
   readonly #programs: () => VjpPrograms
