@@ -259,7 +259,7 @@ describe('TextGenerator', () => {
 
   it('refuses options that contradict each other', async () => {
     await expect(generator().answer('x', { doSample: false, seed: 1 })).rejects.toThrow('doSample is false')
-    await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('set numBeams or')
+    await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('set numBeams, or')
   })
 
   it.each<TextOptions>([{}, { numBeams: 3 }, { seed: 2 }])('never answers with a banned text: %j', async options => {

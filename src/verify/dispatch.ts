@@ -3,9 +3,8 @@ import type { HostTensor } from '../base/host-tensor.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 
 /**
- * The one-hot dispatch mask [groups, tokens, experts, capacity] of Flaxformer, and its combine array with gates in
- * place of ones. The capacity is the expected one, or larger if a token
- * needs it.
+ * The one-hot dispatch mask [groups, tokens, experts, capacity] of Flaxformer, and its combine array, which has gates
+ * in place of ones. If a token's position in an expert is past the expected capacity, the capacity is larger.
  */
 export async function dispatchArrays(
   record: RouterRecord,

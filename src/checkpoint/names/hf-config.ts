@@ -1,6 +1,7 @@
 import { ConfigError, FileError } from '../../base/errors.js'
 import { specialIdsOf, stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js'
+import { baseRouter } from '../../model/presets.js'
 import type { TensorInfo } from '../format.js'
 import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
@@ -95,14 +96,7 @@ export function configFromHf(
       reference: 'hf',
     },
     router: {
-      kind: 'tokensChoose',
-      decoderKind: null,
-      selectedExperts: 1,
-      batchPrioritized: false,
-      maxGroupSize: 8192,
-      trainCapacityFactor: 1.25,
-      evalCapacityFactor: 2,
-      minExpertCapacity: 4,
+      ...baseRouter,
       expertCapacity: router ? numberOf(config, 'expert_capacity') : null,
       bias: shapes.has(router?.[0].replace(/weight$/, 'bias') ?? ''),
       jitterNoise: router ? numberOf(config, 'router_jitter_noise') : 0,
