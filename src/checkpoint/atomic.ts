@@ -107,12 +107,13 @@ export async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
+/** Whether a file or a folder has this path. Below a file there is none. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path)
     return true
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return false
     throw error
   }
 }

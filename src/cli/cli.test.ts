@@ -271,6 +271,8 @@ describe('names that are almost right, or of another kind', () => {
     ['upcycle FOLDER/runs/digit x --experts 2', run],
     ['prune FOLDER/runs/digit x --experts 1', run],
     ['eval FOLDER/tickets.csv', "this is a file; a run's folder was expected, such as runs/g2p"],
+    ['infer FOLDER/tickets.csv/run x', 'tickets.csv/run: there is no such folder'],
+    ['train g2p --out FOLDER/tickets.csv/run', 'tickets.csv is a file, but a run needs a folder: choose another name'],
     ['train g2p --set train.step=5', 'did you mean train.steps?'],
     ['infer g2p word --max-length 5', "unknown option '--max-length'\n(Did you mean --max-new-tokens?)"],
     ['train g2p --epochs 3', "unknown option '--epochs'\n(It is a setting: --set train.steps=300)"],

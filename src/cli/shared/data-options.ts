@@ -36,9 +36,9 @@ export const withColumnOptions = (command: Command): Command =>
   command
     .option(
       '--input <column>',
-      'the column to answer: its name, number, or path in nested records such as translation.en (default: told by the names, or the first)',
+      'the column to answer: its name, number, or path in nested records such as translation.en (default: told by the names; of two columns, the first)',
     )
-    .option('--target <column>', 'the column of the answers (default: told by the names, or the second)')
+    .option('--target <column>', 'the column of the answers (default: told by the names; of two columns, the second)')
     .option('--labels <words>', 'words for labels, such as 0=negative,1=positive')
     .option('--header', 'the first line of a CSV or TSV file names its columns (default: recognized)')
     .option('--no-header', 'the first line is an example')

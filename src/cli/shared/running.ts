@@ -1,8 +1,8 @@
 import { rmdir, stat } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { FileError, SwitchyardError } from '../../base/errors.js'
 import { countOf, formatCount } from '../../base/format.js'
-import { nextFreeFolder } from '../../checkpoint/atomic.js'
+import { exists, nextFreeFolder } from '../../checkpoint/atomic.js'
 import { listCheckpoints } from '../../checkpoint/run-folder.js'
 import type { HeldLock } from '../../checkpoint/run-lock.js'
 import { ProcessEndedError } from '../../engine/compile/processes/communicator.js'
@@ -69,8 +69,12 @@ export async function enterFolder(
 
 /** Throws a FileError if `--out` names a file. */
 export async function checkOut(out: string | undefined): Promise<void> {
-  const isFile = out !== undefined && (await stat(out).catch(() => undefined))?.isFile()
-  if (isFile) throw new FileError(`--out ${out}: this is a file, but a run needs a folder: choose another name`)
+  if (out === undefined) return
+  let existing = out
+  while (!(await exists(existing)) && dirname(existing) !== existing) existing = dirname(existing)
+  if (!(await stat(existing)).isFile()) return
+  const what = existing === out ? 'this' : existing
+  throw new FileError(`--out ${out}: ${what} is a file, but a run needs a folder: choose another name`)
 }
 
 /** Prints a configuration, for --print-config. */

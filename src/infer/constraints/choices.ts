@@ -15,7 +15,7 @@ export function choiceTree(choices: readonly string[], vocabulary: Vocabulary): 
   for (const choice of choices) {
     const ids = targetIds(vocabulary, choice)
     if (ids.includes(vocabulary.unkId))
-      throw new ConfigError(`the choice ${JSON.stringify(choice)} has characters that this model's vocabulary has not`)
+      throw new ConfigError(`the choice ${JSON.stringify(choice)} has text that this model's vocabulary cannot write`)
     let at = root
     for (const id of ids) {
       if (!at.has(id)) at.set(id, new Map())

@@ -245,7 +245,7 @@ describe('constraints', () => {
     expect(() => noise(t5, { regex: 'é[α-ω]+日😀' })).toThrow(
       / "é\[α-ω\]\+日😀"\. Its vocabulary has no token with α-ω 日 😀$/,
     )
-    expect(() => noise(t5, { choices: ['{'] })).toThrow('has characters that')
+    expect(() => noise(t5, { choices: ['{'] })).toThrow('has text that')
   })
 })
 
