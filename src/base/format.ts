@@ -25,14 +25,19 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}m`
 }
 
-/** A table as text with aligned columns. Cells that hold a number are right-aligned. */
+/**
+ * A table as text with aligned columns. Numbers are right-aligned, except in a column that has texts as well below the
+ * first row: there they are texts, such as answers.
+ */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
   const numeric = (cell: string): boolean => /^[-+]?[\d,.]+(e[-+]?\d+)?%?$/i.test(cell)
+  const isText = (cell: string): boolean => /[\p{L}\p{N}]/u.test(cell) && !numeric(cell)
+  const hasTexts = widths.map((_, column) => rows.slice(1).some(row => isText(row[column])))
   return rows
     .map(row =>
       row
-        .map((cell, i) => (numeric(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+        .map((cell, i) => (numeric(cell) && !hasTexts[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
         .join('  ')
         .trimEnd(),
     )

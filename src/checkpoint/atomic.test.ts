@@ -29,6 +29,14 @@ describe('writeFolderAtomically', () => {
     expect(await readdir(join(path, '..'))).toEqual(['done'])
   })
 
+  it('says that a file is in the way where its folder was to be', async () => {
+    await writeFile(join(scratch, 'x'), 'text')
+    for (const path of [join(scratch, 'x/new'), join(scratch, 'x/new/folder')])
+      await expect(writeFolderAtomically(path, () => Promise.resolve())).rejects.toThrow(
+        `${path}: a part of the path is a file, not a folder`,
+      )
+  })
+
   it('leaves nothing when filling fails', async () => {
     await expect(
       writeFolderAtomically(join(scratch, 'x'), async temp => {

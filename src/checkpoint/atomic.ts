@@ -4,6 +4,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, normalize, sep } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { FileError } from '../base/errors.js'
+import { advice } from '../base/system-errors.js'
 import { errorCode, withPath } from './files.js'
 import { hasEnded, host, isAbandoned } from './owner.js'
 
@@ -118,6 +119,14 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** Creates the folder that a file is written to, and those above it. Throws a FileError if one of them is a file. */
+export async function makeParent(path: string): Promise<void> {
+  await withPath(path, () => mkdir(dirname(path), { recursive: true })).catch((error: unknown) => {
+    if (errorCode((error as Error).cause) !== 'EEXIST') throw error
+    throw new FileError(`${path}: ${advice.ENOTDIR}`, { cause: error })
+  })
+}
+
 async function writeAtomically(
   path: string,
   options: AtomicOptions,
@@ -126,7 +135,7 @@ async function writeAtomically(
   const target = withoutEndSeparator(path)
   const folder = dirname(target)
   await withPath(path, async () => {
-    await mkdir(folder, { recursive: true })
+    await makeParent(target)
     await removeLeftovers(folder)
     if (!options.replace) await refuseExisting(target)
   })

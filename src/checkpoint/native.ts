@@ -110,9 +110,10 @@ const unknownRun = {
 
 /**
  * Opens a checkpoint folder; close it after use. Tensors are compared with their checksums when they are read. Throws a
- * FileError if checkpoint.json or the header of a tensor file is damaged.
+ * FileError if checkpoint.json or the header of a tensor file is damaged. With `onLeftOut`, which receives what is
+ * wrong, a damaged file of anything else than parameters is left out: `optimizer` or `state` is then undefined.
  */
-export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
+export async function loadCheckpoint(folder: string, onLeftOut?: (damage: string) => void): Promise<Checkpoint> {
   const { info, checksums } = await readInfo(folder)
   const apart = checksums?.[indexName]?.index
   const opened: CheckpointReader[] = []
@@ -124,10 +125,16 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
     opened.push(reader)
     return reader
   }
-  const optionalPart = async (name: string): Promise<CheckpointReader | undefined> =>
-    checksums?.[name] !== undefined || (await withPath(folder, () => exists(join(folder, name))))
-      ? part(name)
-      : undefined
+  const optionalPart = async (name: string): Promise<CheckpointReader | undefined> => {
+    if (checksums?.[name] === undefined && !(await withPath(folder, () => exists(join(folder, name))))) return undefined
+    try {
+      return await part(name)
+    } catch (error) {
+      if (onLeftOut === undefined || !(error instanceof FileError)) throw error
+      onLeftOut(error.message.replace(`; ${goBack(folder)}`, ''))
+      return undefined
+    }
+  }
   try {
     const dense = await part(paramsName)
     const params = apart === undefined ? dense : await withApartExperts(dense, folder, apart)

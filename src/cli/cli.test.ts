@@ -107,6 +107,11 @@ describe('plot', () => {
     await expect(plotRuns(runs, png)).rejects.toThrow(
       `--out ${png}: the picture is drawn as SVG, which other programs would not recognize under this name: --out ${out}`,
     )
+    const deep = join(folder, 'new/folder/curves.svg')
+    await plotRuns([runs[0]], deep)
+    expect(await readFile(deep, 'utf8')).toMatch(/^<svg /)
+    const below = join(out, 'curves.svg')
+    await expect(plotRuns([runs[0]], below)).rejects.toThrow(`${below}: a part of the path is a file, not a folder`)
     await expect(inspectData('g2p', { set: [], plot: 'lengths' })).rejects.toThrow('--plot lengths.svg')
     await rm(folder, { recursive: true })
   })

@@ -78,6 +78,30 @@ describe('the checkpoint of a run', () => {
     expect((await open({ withOptimizer: true })).step).toBe(6)
   })
 
+  it('leaves out an optimizer state that cannot be opened and is not needed, and says what is damaged', async () => {
+    await save()
+    const optimizer = join(run, 'step-8', 'optimizer.safetensors')
+    await writeFile(optimizer, 'short')
+    const leftOut = expect.stringMatching(
+      /^warning: RUN\/step-8\/optimizer\.safetensors: the file has 5 bytes.*; it is not needed here, and left out$/,
+    )
+    expect(await open()).toEqual({ step: 8, notices: [leftOut] })
+    expect((await open({ withOptimizer: true })).step).toBe(6)
+    // As the checkpoint of its own folder.
+    const notices: string[] = []
+    const onNotice = (message: string): number => notices.push(message.replaceAll(run, 'RUN'))
+    const checkpoint = await openCheckpoint(join(run, 'step-8'), { onNotice })
+    expect([checkpoint.optimizer, notices]).toEqual([undefined, [leftOut]])
+    await checkpoint.close()
+    await expect(openCheckpoint(join(run, 'step-8'), { withOptimizer: true })).rejects.toThrow('the file has 5 bytes')
+
+    await rm(optimizer)
+    expect((await open()).step).toBe(8)
+    await damage(8, 'params.safetensors')
+    const { step, notices: said } = await open()
+    expect([step, said.length]).toEqual([6, 1])
+  })
+
   it('is never another than the one that was chosen by its step', async () => {
     await save()
     await damage(6, 'params.safetensors')

@@ -18,7 +18,10 @@ export type CheckpointChoice = 'best' | 'latest' | number
 export interface ChooseOptions {
   /** Default: the latest. */
   readonly choice?: CheckpointChoice
-  /** Whether the optimizer's state is verified as well as the parameters. Default: false. */
+  /**
+   * Whether the optimizer's state is needed, and verified as well as the parameters. Default: false. Where it is not
+   * needed, a damaged file of it is left out with a warning.
+   */
   readonly withOptimizer?: boolean
   /** The processes that open the checkpoint together: each verifies some of its tensors. Default: this one alone. */
   readonly job?: Job
@@ -32,18 +35,18 @@ interface Found {
 }
 
 /**
- * Opens a checkpoint of a run, after every tensor was compared with its checksum (about a second for a gigabyte). A
- * damaged one gives way to the newest that is not, with a warning, except one that was chosen by its step. Throws a
+ * Opens a checkpoint of a run, after every tensor that is needed was compared with its checksum (about a second for a
+ * gigabyte). A damaged one gives way to the newest that is not, with a warning, except one that was chosen by its step. Throws a
  * FileError that says what is wrong with each if all are damaged. Undefined if the run has no checkpoint.
  */
 export async function openChosen(run: string, options: ChooseOptions = {}): Promise<Checkpoint | undefined> {
-  const { choice = 'latest', withOptimizer = false, job = new Job(null), onNotice = () => undefined } = options
+  const { choice = 'latest', onNotice = () => undefined } = options
   const newestFirst = (await listCheckpoints(run)).reverse()
   if (newestFirst.length === 0) return undefined
   const damages: string[] = []
   for (const found of await candidates(run, newestFirst, choice, onNotice)) {
     try {
-      const checkpoint = await openVerified(found.path, withOptimizer, job)
+      const checkpoint = await openVerified(found.path, options)
       if (damages.length > 0) onNotice(`warning: ${damages.at(-1)}; step ${found.step} of ${run} is used instead`)
       return checkpoint
     } catch (error) {
@@ -90,22 +93,35 @@ async function bestOf(newestFirst: readonly Found[]): Promise<CheckpointInfo['be
   return undefined
 }
 
-async function openVerified(folder: string, withOptimizer: boolean, job: Job): Promise<Checkpoint> {
+async function openVerified(folder: string, options: ChooseOptions): Promise<Checkpoint> {
+  const { withOptimizer = false, job = new Job(null), onNotice = () => undefined } = options
+  const notices: string[] = []
   let opened: Checkpoint | undefined
   try {
     await job.share(async (rank, size) => {
-      opened = await loadCheckpoint(folder)
+      opened = await openNeeded(folder, { withOptimizer, onNotice: message => notices.push(message) })
       const { params, optimizer, state } = opened
       const parts = (withOptimizer ? [params, optimizer, state] : [params]).filter(part => part !== undefined)
       const tensors = parts.flatMap(part => part.list().map(({ name, ...type }) => ({ part, name, ...type })))
       for (const { part, name } of shareOf(tensors, rank, size)) await verifyTensors(part, [name])
     })
+    notices.forEach(onNotice)
     return opened!
   } catch (error) {
     await opened?.close()
     throw error
   }
 }
+
+/** Opens a checkpoint. A damaged file of the optimizer's state is an error only if that state is needed. */
+export const openNeeded = (
+  folder: string,
+  { withOptimizer = false, onNotice = () => undefined }: ChooseOptions,
+): Promise<Checkpoint> =>
+  loadCheckpoint(
+    folder,
+    withOptimizer ? undefined : damage => onNotice(`warning: ${damage}; it is not needed here, and left out`),
+  )
 
 /** The tensors that process `rank` of `size` verifies: each goes to the process that has the fewest bytes so far. */
 function shareOf<T extends Pick<TensorInfo, 'dtype' | 'shape'>>(

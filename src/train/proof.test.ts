@@ -21,16 +21,16 @@ const prove = (folder = run): Promise<Proof | undefined> =>
 
 describe('proveResume', () => {
   it('finds a run equal to its own continuation, in tensors, records and the position of the data', async () => {
-    const seen: number[] = []
+    const seen: unknown[] = []
     const proof = await proveResume(run, saved => parseRunConfig(saved), {
       values: { task },
-      onStart: (from, to) => seen.push(from, to),
+      onStart: (from, to, { units }) => seen.push(from, to, units.many),
       onProgress: ({ step }) => seen.push(step),
     })
     expect(proof).toMatchObject({ from: 9, to: 12, records: 2, differences: [] })
     expect(proof!.tensors).toBeGreaterThan(50)
     expect(proof!.bytes).toBeGreaterThan(10_000)
-    expect(seen).toEqual([9, 12, 10, 11])
+    expect(seen).toEqual([9, 12, 'pairs', 10, 11])
   })
 
   it('trains a run with one checkpoint from the beginning, and stops it in the middle of its schedule', async () => {

@@ -8,6 +8,7 @@ import type { CheckpointReader } from '../checkpoint/format.js'
 import { loadCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { listCheckpoints } from '../checkpoint/run-folder.js'
+import type { Task } from '../data/task.js'
 import { environmentWarning } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { currentJob } from './job/job.js'
@@ -31,8 +32,8 @@ export interface Proof {
 }
 
 export interface ProofOptions {
-  /** Called once, before training. */
-  onStart?: (from: number, to: number) => void
+  /** Called once, before training, with the steps and the run's task. */
+  onStart?: (from: number, to: number, task: Task) => void
   onProgress?: (progress: Progress) => void
   /** Receives a warning if this machine or backend is not the one that trained the run. */
   onNotice?: (message: string) => void
@@ -73,7 +74,6 @@ export async function proveResume(
     const warning = await environmentWarning(expected)
     if (warning !== undefined) options.onNotice?.(`warning: ${warning}`)
     const from = start?.step ?? 0
-    options.onStart?.(from, expected.step)
     if (!(await trainAgain(config, start, expected.step, scratch, options))) return undefined
     return await job.fromFirst(async () =>
       compare(run, scratch, from, expected, await open(join(scratch, `step-${expected.step}`))),
@@ -90,7 +90,7 @@ async function trainAgain(
   start: Checkpoint | undefined,
   step: number,
   scratch: string,
-  { values, onProgress, signal }: ProofOptions,
+  { values, onStart, onProgress, signal }: ProofOptions,
 ): Promise<boolean> {
   // The schedule depends on the steps of the whole run, so they stay, and training is stopped after the last one that
   // is compared. Its checkpoint is the only one that is due.
@@ -104,6 +104,7 @@ async function trainAgain(
   const config = { ...whole, train }
   const trainer =
     start === undefined ? await Trainer.begin(config, values) : await Trainer.resume(config, start, values)
+  onStart?.(start?.step ?? 0, step, trainer.task)
   const end = new AbortController()
   await trainer.run(scratch, {
     signal: signal === undefined ? end.signal : AbortSignal.any([signal, end.signal]),

@@ -1,5 +1,6 @@
 import { ConfigError } from '../../base/errors.js'
-import { loadCheckpoint, native } from '../../checkpoint/native.js'
+import { readInfo } from '../../checkpoint/checkpoint-info.js'
+import { native } from '../../checkpoint/native.js'
 import type { UserValues } from '../../config/user-values.js'
 import type { SplitName } from '../../data/example.js'
 import { readCodec, savedName } from '../../data/task.js'
@@ -101,9 +102,8 @@ async function openPaged(
 /** What a checkpoint of weights alone has saved; undefined for a run and its checkpoints. */
 async function weightsAlone(path: string): Promise<{ task: unknown } | undefined> {
   if (!(await native.detect(path))) return undefined
-  const checkpoint = await loadCheckpoint(path)
-  await checkpoint.close()
-  return isRun(checkpoint) ? undefined : { task: checkpoint.task }
+  const { info } = await readInfo(path)
+  return isRun(info) ? undefined : { task: info.task }
 }
 
 async function openAlone(

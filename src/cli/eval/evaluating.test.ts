@@ -392,7 +392,7 @@ describe('a file is read as the model was trained', () => {
 describe('answerData', () => {
   it('answers the inputs of a file in their order, and continues a file that was begun', async () => {
     const data = join(folder, 'inputs.csv')
-    const out = join(folder, 'answers.jsonl')
+    const out = join(folder, 'new/answers.jsonl')
     await writeFile(data, 'id,text\n1,101\n2," 11\u2028 0"\n3,111\n4,0\n')
     const answer = (path = data): Promise<void> => answerData(run, { path, out }, {}, { json: false })
     await answer()

@@ -1,4 +1,4 @@
-import { open, writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
@@ -21,7 +21,7 @@ import { evaluationRecords, evaluationSummary } from '../../train/evaluation-rec
 import { openForEvaluation } from './evaluated-model.js'
 import type { EvaluatedModel } from './evaluated-model.js'
 import { onInterrupt } from '../shared/interrupt.js'
-import { checkJsonFile } from '../shared/output-file.js'
+import { checkJsonFile, writeOutput } from '../shared/output-file.js'
 import type { PagingOptions } from '../shared/paging-options.js'
 import { watchPredictions } from '../shared/progress.js'
 import { formatErrors, formatSamples, formatScores } from '../shared/report.js'
@@ -100,7 +100,7 @@ export const chosenMetrics = ({ metric }: Pick<EvalOptions, 'metric'>): Metric[]
 export async function emptyFile(json: string | undefined): Promise<void> {
   if (json === undefined) return
   checkJsonFile('--json', json)
-  await withPath(json, () => writeFile(json, ''))
+  await writeOutput(json, '')
 }
 
 /** Evaluates a checkpoint, or a run's best one, on each of its tasks. */

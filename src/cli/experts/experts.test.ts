@@ -40,9 +40,9 @@ it('a trace of a shipped model is simulated, pinned and drawn', async () => {
   expect(encoded.flatMap(({ tokens }) => tokens)).toHaveLength('hello'.length + 'world'.length + 'switch'.length + 3)
   expect(Math.max(...passes.map(({ stack, tokens }) => (stack === 'decoder' ? tokens.length : 0)))).toBe(2)
 
-  const paging = ['--experts-memory', '300kB', '--rows', '2', '--out', at('paged.jsonl')]
+  const paging = ['--experts-memory', '300kB', '--rows', '2', '--out', at('traces/paged.jsonl')]
   expect(await run('trace', 'g2p', '--data', at('words.txt'), ...paging)).toMatchObject({ code: 0 })
-  expect(await readFile(at('paged.jsonl'), 'utf8')).toBe(await readFile(at('t.jsonl'), 'utf8'))
+  expect(await readFile(at('traces/paged.jsonl'), 'utf8')).toBe(await readFile(at('t.jsonl'), 'utf8'))
 
   const simulated = await run('simulate', at('t.jsonl'), '--memory', '300kB, 5MB')
   expect(simulated.code).toBe(0)
@@ -59,19 +59,19 @@ it('a trace of a shipped model is simulated, pinned and drawn', async () => {
   // All experts fit into 5 MB: every policy reads each page once.
   expect(new Set(rates.map(([, all]) => all)).size).toBe(1)
 
-  expect(await run('pin', at('t.jsonl'), '--memory', '1MB', '--out', at('pins.json'))).toMatchObject({
+  expect(await run('pin', at('t.jsonl'), '--memory', '1MB', '--out', at('new/pins.json'))).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('3 experts, 438.75 KiB of the 6 that fit into 1MB'),
   })
-  const pinned = await run('simulate', at('t.jsonl'), '--memory', '1MB', '--pins', at('pins.json'))
+  const pinned = await run('simulate', at('t.jsonl'), '--memory', '1MB', '--pins', at('new/pins.json'))
   expect(pinned.stdout).toContain('pages in memory')
-  expect(await run('simulate', at('t.jsonl'), '--memory', '300kB', '--pins', at('pins.json'))).toMatchObject({
+  expect(await run('simulate', at('t.jsonl'), '--memory', '300kB', '--pins', at('new/pins.json'))).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('3 pinned experts take 438.75 KiB'),
   })
 
-  expect(await run('heat', at('t.jsonl'), '--out', at('heat.svg'))).toMatchObject({ code: 0 })
-  expect(await readFile(at('heat.svg'), 'utf8')).toContain('encoder/layers_1')
+  expect(await run('heat', at('t.jsonl'), '--out', at('pictures/new/heat.svg'))).toMatchObject({ code: 0 })
+  expect(await readFile(at('pictures/new/heat.svg'), 'utf8')).toContain('encoder/layers_1')
 })
 
 it.each([

@@ -1,9 +1,7 @@
-import { writeFile } from 'node:fs/promises'
 import { formatCount } from '../../base/format.js'
-import { withPath } from '../../base/system-errors.js'
 import { heatMap } from '../../infer/paging/heat-map.js'
 import { countTokens } from '../../infer/paging/trace.js'
-import { checkPictureFile } from '../shared/output-file.js'
+import { checkPictureFile, writeOutput } from '../shared/output-file.js'
 import { withTrace } from './open-trace.js'
 
 /** Draws how many tokens each expert got in a trace. Returns what was drawn, in a line. */
@@ -18,6 +16,6 @@ export async function drawHeat(path: string, out: string): Promise<string> {
     }
     return { svg: heatMap(model, pages, counts), tokens: sum }
   })
-  await withPath(out, () => writeFile(out, svg))
+  await writeOutput(out, svg)
   return `${out}: the experts that ${formatCount(tokens)} tokens met`
 }

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
@@ -16,7 +15,7 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { Exit } from '../shared/exit.js'
 import { openAsTrained } from '../shared/inputs-as-trained.js'
 import { onInterrupt } from '../shared/interrupt.js'
-import { checkJsonFile } from '../shared/output-file.js'
+import { checkJsonFile, openOutput } from '../shared/output-file.js'
 import type { PagingOptions } from '../shared/paging-options.js'
 import { watchPredictions } from '../shared/progress.js'
 import { findModelValues } from '../shared/model-values.js'
@@ -44,7 +43,7 @@ export async function traceExperts(model: string, data: InputsOptions, options: 
   try {
     for (const note of inputs.notes) console.error(note)
     if (out === undefined) return await writeTrace(model, inputs, options, line => void process.stdout.write(line))
-    const file = await withPath(out, () => open(out, 'w'))
+    const file = await openOutput(out, 'w')
     try {
       await writeTrace(model, inputs, options, line => withPath(out, () => file.appendFile(line)))
     } finally {

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
@@ -9,7 +8,7 @@ import { answersOf, openForAnswers, withGenerator } from './answering.js'
 import { answersOrigin, checkAnswersOrigin, writeAnswersOrigin } from './answers-origin.js'
 import type { AnswersOrigin } from './answers-origin.js'
 import type { Opening, Output } from './answering.js'
-import { checkJsonFile } from '../shared/output-file.js'
+import { checkJsonFile, openOutput } from '../shared/output-file.js'
 import { Exit } from '../shared/exit.js'
 import { openAsTrained } from '../shared/inputs-as-trained.js'
 import { onInterrupt } from '../shared/interrupt.js'
@@ -73,7 +72,7 @@ async function writeAnswers(
   answersFrom: (first: number) => AsyncGenerator<string>,
 ): Promise<void> {
   const interruption = onInterrupt(() => console.error('stopping; the same command continues'))
-  const file = await withPath(out, () => open(out, 'a+'))
+  const file = await openOutput(out, 'a+')
   try {
     if ((await file.stat()).size === 0) await writeAnswersOrigin(out, origin)
     else await checkAnswersOrigin(out, origin)

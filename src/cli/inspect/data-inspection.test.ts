@@ -62,6 +62,14 @@ describe('data inspect', () => {
     expect(readFileSync(plot, 'utf8')).toMatch(/^<svg .*signs: inputs.*a row: 32.*signs: targets.*<\/svg>\n$/s)
   })
 
+  it('shows a token that is a part of a character as its bytes', async () => {
+    const data = join(folder, 'cafes.tsv')
+    writeFileSync(data, Array.from({ length: 60 }, (_, i) => `é\u0085${i}\tyes\n`).join(''))
+    expect(await printed(undefined, { data, tokenizer: 'bytes', set: [] })).toContain(
+      '    inputs: <0xC3>|<0xA9>|<0xC2>|<0x85>|0|</s>\n            198 172 197 136 51 1\n',
+    )
+  })
+
   it('says why there are fewer held-out examples than rows', async () => {
     const [data, test] = ['many.tsv', 'repeats.tsv'].map(name => join(folder, name))
     writeFileSync(data, Array.from({ length: 60 }, (_, i) => `word ${i}\t${i % 2 ? 'yes' : 'no'}\n`).join(''))

@@ -1,9 +1,7 @@
-import { writeFile } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import { countOf, formatCount, formatTable } from '../../base/format.js'
 import { seriesColors } from '../../base/svg/element.js'
 import { histograms } from '../../base/svg/histogram.js'
-import { withPath } from '../../base/system-errors.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { fittedConfig } from '../../config/fitted-config.js'
 import type { TokenExample } from '../../data/features.js'
@@ -18,12 +16,15 @@ import type { Task, TaskMember } from '../../data/task.js'
 import { taskNotes } from '../../data/task-notes.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { coverageOf } from '../../data/tokenizers/coverage.js'
+import { TokenTexts } from '../../infer/token-texts.js'
+import type { TokenText } from '../../infer/token-texts.js'
+import { byteName } from '../../text/tokenizer-json/byte-fallback.js'
 import type { RunConfig } from '../../train/config.js'
 import { pairsFromOptions } from '../shared/pairs-from-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import { checkOverrides } from '../shared/early-checks.js'
 import { findRun } from '../shared/find-run.js'
-import { checkPictureFile } from '../shared/output-file.js'
+import { checkPictureFile, writeOutput } from '../shared/output-file.js'
 import { countExamples } from '../shared/report.js'
 import { escapeControls } from '../shared/texts.js'
 import { findUserValues } from '../shared/user-config.js'
@@ -112,11 +113,15 @@ function tokensText({ codec }: Task, example: TokenExample): string {
     .map(side => {
       const shown = Array.from(example[side].subarray(0, SHOWN_TOKENS))
       const more = example[side].length > shown.length ? ` ... (${example[side].length} tokens)` : ''
-      const texts = shown.map(id => (id === codec[side].eosId ? '</s>' : codec[side].decode([id])))
-      return `    ${side}: ${escapeControls(texts.join('|'))}${more}\n    ${' '.repeat(side.length + 2)}${shown.join(' ')}${more && ' ...'}`
+      const texts = new TokenTexts(codec[side])
+      const line = shown.map(id => (id === codec[side].eosId ? '</s>' : tokenText(texts.tokenOf(id, true)))).join('|')
+      return `    ${side}: ${line}${more}\n    ${' '.repeat(side.length + 2)}${shown.join(' ')}${more && ' ...'}`
     })
     .join('\n')
 }
+
+/** A token on one line: its text, or the bytes of one that is a part of a character: `<0xC3>`. */
+const tokenText = ({ text, bytes }: TokenText): string => bytes?.map(byteName).join('') ?? escapeControls(text)
 
 function lengthsTable({ inputs, targets }: MeasuredLengths): string {
   const row = (name: string, values: readonly number[]): string[] => [
@@ -228,6 +233,6 @@ async function plotLengths(file: string, task: Task, { train }: RunConfig, measu
       mark: { at: row, text: `a row: ${row}` },
     }
   })
-  await withPath(file, () => writeFile(file, histograms(series, 'tokens')))
+  await writeOutput(file, histograms(series, 'tokens'))
   console.log(`\nsaved ${file}`)
 }

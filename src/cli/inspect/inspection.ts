@@ -65,7 +65,7 @@ export async function findModel(name: string): Promise<Inspected> {
     if (isPath(name) && nearest(word, names) === undefined) return inspectWeights(name)
     const advice = didYouMean(word, names)
     throw new FileError(
-      `there is no preset, recipe, task or folder ${name}; ${await didYouMeanPath(name, advice, name.includes('/') || advice.startsWith('there') ? [runsFolder] : [])}`,
+      `there is no preset, recipe, task or folder ${name}; ${await didYouMeanPath(name, advice, name.includes('/') || advice.startsWith('there') ? [runsFolder] : [], names)}`,
     )
   }
   return inspectWeights(name)

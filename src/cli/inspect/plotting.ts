@@ -1,8 +1,6 @@
-import { writeFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { withPath } from '../../checkpoint/files.js'
 import { plotCurves } from '../../train/curves.js'
-import { checkPictureFile } from '../shared/output-file.js'
+import { checkPictureFile, writeOutput } from '../shared/output-file.js'
 import { readMetrics } from '../../train/read-metrics.js'
 
 /** Writes a picture of the curves of runs. Returns what was drawn, in a line. */
@@ -11,7 +9,7 @@ export async function plotRuns(paths: readonly string[], out: string, figures?: 
   const names = legendNames(paths)
   const runs = await Promise.all(paths.map(async (path, i) => ({ name: names[i], records: await readMetrics(path) })))
   const svg = plotCurves(runs, figures)
-  await withPath(out, () => writeFile(out, svg))
+  await writeOutput(out, svg)
   const counts = runs.map(({ name, records }) => `${name} (${records.length} records)`)
   return `${out}: the curves of ${counts.join(', ')}`
 }

@@ -1,6 +1,5 @@
 import { dirname } from 'node:path'
 import { ConfigError, FileError } from '../../base/errors.js'
-import { didYouMean } from '../../base/suggest.js'
 import { formatBytes } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import type { FetchProgress } from '../../checkpoint/hub/fetch-files.js'
@@ -59,7 +58,7 @@ async function findModelFolder(name: string, options: HubOptions): Promise<strin
   const names = await shippedModels()
   const others = names.length > 0 ? `, a model that comes with Switchyard (${names.join(', ')})` : ''
   const expected = `a run was expected (runs/g2p), a model's folder${others}, or a model of the Hugging Face hub (google/switch-base-8)`
-  const advice = await didYouMeanPath(name, didYouMean(name, names, expected), [runsFolder])
+  const advice = await didYouMeanPath(name, expected, [runsFolder], names)
   throw new FileError(`${name}: there is no such folder; ${advice}`)
 }
 

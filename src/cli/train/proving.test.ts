@@ -13,6 +13,12 @@ vi.mock('../shared/user-config.js', () => ({
   loadUserValues: () => Promise.resolve(new UserValues({ tasks, hooks: { onStep } })),
 }))
 
+const shown = vi.hoisted(() => vi.fn())
+vi.mock('../shared/progress.js', async original => {
+  const progress = await original<typeof import('../shared/progress.js')>()
+  return { ...progress, showProgress: shown.mockImplementation(progress.showProgress) }
+})
+
 it('resume --prove finds the values of switchyard.config.ts that a run needs, and calls no hooks', async () => {
   const run = await mkdtemp(join(tmpdir(), 'switchyard-prove-'))
   const printed = vi.spyOn(console, 'log').mockImplementation(() => undefined)
@@ -20,6 +26,8 @@ it('resume --prove finds the values of switchyard.config.ts that a run needs, an
     await (await Trainer.begin(config, { task })).run(run)
     await prove(run)
     expect(printed.mock.lastCall![0]).toMatch(/^equal bit for bit: a run that resumes from step 4/)
+    // The examples are called what training calls them.
+    expect(shown.mock.calls).toEqual([[config.train.steps, task.units.many]])
     expect(onStep).not.toHaveBeenCalled()
   } finally {
     vi.restoreAllMocks()

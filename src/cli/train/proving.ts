@@ -28,9 +28,9 @@ export async function prove(path: string): Promise<void> {
       values,
       signal: interruption.signal,
       onNotice: message => console.error(message),
-      onStart: (from, to) => {
+      onStart: (from, to, { units }) => {
         console.log(`training ${run} again from step ${from} to step ${to}, in a scratch folder; the run is only read`)
-        progress = showProgress(to, 'examples')
+        progress = showProgress(to, units.many)
       },
       onProgress: p => progress?.show(p),
     })

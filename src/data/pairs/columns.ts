@@ -2,7 +2,7 @@ import { ConfigError, FileError } from '../../base/errors.js'
 import { didYouMean } from '../../base/suggest.js'
 import type { Fields } from '../preprocessor.js'
 import { isPathTo } from './nested.js'
-import { isIdName, proposeColumns } from './propose.js'
+import { isIdName, proposeColumns, usualAmong } from './propose.js'
 
 /** Usual names of the column to answer, and of the column to learn. */
 // prettier-ignore
@@ -27,7 +27,8 @@ export type FirstRows = () => Promise<readonly Fields[]>
 
 /**
  * Chooses the columns of the input and the target. Columns that are given are taken, by name or by number from 1.
- * Otherwise usual names decide (text and label, in any order), and of two columns the first is the input. Throws a
+ * Otherwise usual names decide (text and label, in any order; of a path such as `qa.question`, its last name), and of
+ * two columns the first is the input. Throws a
  * ConfigError that lists the columns, and proposes some, if the choice is not clear.
  */
 export async function chooseColumns(
@@ -96,7 +97,8 @@ export async function chooseInput(
 ): Promise<string> {
   if (given !== null) return findColumn(file, columns, given)
   const texts = columns.filter(column => !isIdName(column))
-  const rest = texts.filter(column => !targetNames.includes(column.toLowerCase()))
+  const targets = usualAmong(columns, targetNames)
+  const rest = texts.filter(column => !targets.includes(column))
   const chosen = only(columns, inputNames) ?? (columns.length <= 2 ? (rest[0] ?? texts[0] ?? columns[0]) : undefined)
   if (chosen !== undefined) return chosen
   const proposal = proposeColumns(columns, await firstRows(), ['input'], { input: inputNames, target: targetNames })
@@ -111,7 +113,10 @@ export function findColumn(file: string, columns: readonly string[], given: stri
   const byNumber = /^\d+$/.test(given) ? columns[Number(given) - 1] : undefined
   if (byNumber !== undefined) return byNumber
   if (isPathTo(columns, given)) return given
-  throw new ConfigError(`${file}: has no column "${given}"; ${didYouMean(given, columns, `it has ${listed(columns)}`)}`)
+  const nested = columns.find(column => column.endsWith(`.${given}`))
+  const advice =
+    nested === undefined ? didYouMean(given, columns, `it has ${listed(columns)}`) : `did you mean ${nested}?`
+  throw new ConfigError(`${file}: has no column "${given}"; ${advice}`)
 }
 
 const MOST_LISTED = 20
@@ -121,8 +126,8 @@ const listed = (columns: readonly string[]): string =>
     ? columns.join(', ')
     : `${columns.slice(0, MOST_LISTED).join(', ')} and ${columns.length - MOST_LISTED} more`
 
-/** The one column whose name is on the list, if there is exactly one. */
+/** The one column that has a usual name, if there is exactly one. */
 function only(columns: readonly string[], names: readonly string[]): string | undefined {
-  const found = columns.filter(column => names.includes(column.toLowerCase()))
+  const found = usualAmong(columns, names)
   return found.length === 1 ? found[0] : undefined
 }

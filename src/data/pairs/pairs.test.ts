@@ -338,6 +338,23 @@ describe('chooseColumns', () => {
     expect(await choose(['a', 'b'], 'b')).toEqual(['b', 'a'])
   })
 
+  it('knows a path by its last name', async () => {
+    expect(await choose(['id', 'qa.question', 'qa.answer'])).toEqual(['qa.question', 'qa.answer'])
+    expect(await choose(['qa.answer', 'qa.question'])).toEqual(['qa.question', 'qa.answer'])
+    // A whole name comes first.
+    expect(await choose(['text', 'meta.text', 'label'])).toEqual(['text', 'label'])
+    await expect(choose(['a.text', 'b.text', 'c.label'])).rejects.toThrow(
+      'as in --input a.text --target c.label (task.input, task.target). "a.text" ends in a usual name of inputs; "c.label" ends in a usual name of targets',
+    )
+    await expect(choose(['id', 'qa.question', 'qa.answer'], 'question')).rejects.toThrow(
+      'f.csv: has no column "question"; did you mean qa.question?',
+    )
+    writeFileSync(join(folder, 'qa.jsonl'), '{"id":1,"qa":{"question":"who","answer":"me"},"more":2}\n')
+    const inputs = await openInputs({ path: join(folder, 'qa.jsonl') })
+    expect(inputs.get(0)).toBe('who')
+    inputs.close()
+  })
+
   it('asks where it is not clear', async () => {
     await expect(choose(['1', '2', '3'])).rejects.toThrow(
       'f.csv: has the columns 1, 2, 3: say which to answer and which to learn, as in --input 1 --target 2',

@@ -15,6 +15,17 @@ const ID_NAME = /^(id|idx|index|no|nr|num|number|key|row|guid|uuid|.*[_.-](id|id
 /** Whether a column's name says that it numbers or names the rows. */
 export const isIdName = (column: string): boolean => ID_NAME.test(column)
 
+/**
+ * The columns whose names are on a list of usual ones. If there is none, those that are paths with such a last name:
+ * `qa.question`.
+ */
+export function usualAmong(columns: readonly string[], names: readonly string[]): readonly string[] {
+  const whole = columns.filter(column => names.includes(column.toLowerCase()))
+  return whole.length > 0
+    ? whole
+    : columns.filter(column => names.includes(column.slice(column.lastIndexOf('.') + 1).toLowerCase()))
+}
+
 /** An integer, perhaps after letters (row-12), or a long hexadecimal number such as a UUID. */
 const ID = /^(\p{L}{0,8}[-_:#]?\d+([-_.:]\d+)*|[\da-f]{8}[\da-f-]{0,56})$/iu
 
@@ -71,11 +82,11 @@ export function proposeColumns(
   const lacking: string[] = []
   for (const name of wanted) {
     const side: Side = { ...sides[name], names: names[name] }
-    const others = wanted.filter(other => other !== name).flatMap(other => names[other])
+    const others = wanted.filter(other => other !== name).flatMap(other => usualAmong(columns, names[other]))
     const free = columns.filter(column => !chosen.includes(column))
     const fit = free.filter(column => faults.get(column) === undefined)
-    const usual = (fit.length > 0 ? fit : free).find(column => side.names.includes(column.toLowerCase()))
-    const unclaimed = fit.filter(column => !others.includes(column.toLowerCase()))
+    const usual = usualAmong(fit.length > 0 ? fit : free, side.names).at(0)
+    const unclaimed = fit.filter(column => !others.includes(column))
     const from = unclaimed.length > 0 ? unclaimed : fit
     const scored = from.toSorted((a, b) => side.score(values.get(a)!) - side.score(values.get(b)!))
     const column = usual ?? (rows.length < ENOUGH ? from[0] : scored[0])
@@ -84,7 +95,10 @@ export function proposeColumns(
       lacking.push(side.one)
     } else if (usual !== undefined) {
       const fault = faults.get(usual)
-      reasons.push(`"${usual}" is a usual name of ${side.what}${fault === undefined ? '' : `, but ${fault}`}`)
+      const isWhole = side.names.includes(usual.toLowerCase())
+      reasons.push(
+        `"${usual}" ${isWhole ? 'is' : 'ends in'} a usual name of ${side.what}${fault === undefined ? '' : `, but ${fault}`}`,
+      )
     } else if (rows.length >= ENOUGH && from.length > 1) {
       const reason = side.reason(values.get(column)!)
       if (reason !== undefined) reasons.push(`"${column}" ${reason}`)

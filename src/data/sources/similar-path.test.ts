@@ -23,6 +23,13 @@ it('a plain name is looked for in the folders that are given, and in no others',
   expect(await didYouMeanPath('frist', 'a file was expected')).toBe('a file was expected')
 })
 
+it('a name that may be given instead of a path is proposed as well, before the path', async () => {
+  const propose = (name: string, names: string[]): Promise<string> => didYouMeanPath(name, 'other', ['runs'], names)
+  expect(await propose('frist', ['first'])).toBe(`did you mean first or ${join('runs', 'first')}?`)
+  expect(await propose('frist', ['g2p'])).toBe('did you mean runs/first?')
+  expect(await propose('gp2', ['g2p'])).toBe('did you mean g2p? runs has first')
+})
+
 it('the folders that exist are listed, the nearest name first', async () => {
   const others = ['parity', 'words', 'g2p', 'g2p-full']
   for (const name of others) await mkdir(join(folder, 'listed/runs', name), { recursive: true })

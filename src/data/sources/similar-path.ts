@@ -37,18 +37,21 @@ const namesIn = (folder: string): Promise<string[] | undefined> => readdir(folde
 /**
  * The end of a message about a path that does not exist: `did you mean texts/a.tsv?`, or `otherwise`. `folders` are as
  * in `similarPath`. For a path in one of them, and for a plain name, it lists what is there, the nearest name first.
+ * `names` are what may be given instead of a path: a similar one is proposed as well, before the path.
  */
 export async function didYouMeanPath(
   path: string,
   otherwise: string,
   folders: readonly string[] = [],
+  names: readonly string[] = [],
 ): Promise<string> {
   const similar = await similarPath(path, folders)
   const parent = dirname(path)
   const listed =
     parent === '.' ? folders : folders.some(folder => basename(parent) === basename(folder)) ? [parent] : []
   const there = await Promise.all(listed.map(folder => listFolder(folder, basename(path), similar)))
-  const advice = similar === undefined ? otherwise : `did you mean ${similar}?`
+  const meant = [nearest(path, names), similar].filter(guess => guess !== undefined)
+  const advice = meant.length === 0 ? otherwise : `did you mean ${meant.join(' or ')}?`
   return [advice, ...there.flat()].join(advice.endsWith('?') ? ' ' : '; ')
 }
 

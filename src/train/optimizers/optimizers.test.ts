@@ -94,7 +94,9 @@ describe('schedules', () => {
     expect(cosine(35)).toBeCloseTo(0.5 * Math.cos(Math.PI / 8) ** 2, 12)
     expect([constant(110), linear(110), cosine(110)]).toEqual([0.5, 1e-8, 1e-8])
     expect(makeSchedule({ kind: 'constant', peak: 1, warmupSteps: 0 }, 5)(0)).toBe(1)
-    expect(() => makeSchedule({ kind: 'linear', ...shared }, 10)).toThrow('needs more than the 10 steps')
+    expect(() => makeSchedule({ kind: 'linear', ...shared }, 10)).toThrow(
+      'needs more than the 10 steps of this run: lower the setting train.schedule.warmupSteps, such as to 1',
+    )
   })
 })
 
