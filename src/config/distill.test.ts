@@ -48,7 +48,7 @@ it('of a dense teacher, the student has to be smaller', () => {
   const model = { ...ran.model, encoderSparseLayers: [], decoderSparseLayers: [], numEncoderLayers: 2 }
   const dense = source({ model, run: { config: { ...ran, model }, step: 8 } })
   expect(() => distillConfig(dense, task, [])).toThrow(
-    'runs/t: this model has no experts, so its dense twin is the model itself: make the student smaller, as in --set model.numEncoderLayers=1',
+    'runs/t: this model has no experts, so its dense twin is the model itself: make the student smaller, as in model.numEncoderLayers=1',
   )
   expect(distillConfig(dense, task, ['model.numEncoderLayers=1']).from!.rules).toEqual([])
   const narrow = distillConfig(dense, task, ['model.dFf=8']).from!.rules

@@ -53,7 +53,7 @@ export function distillConfig(source: DistillSource, task: Task, overrides: read
   const rules = rulesFor(config, source)
   if (rules.length === 0 && sameParameters(config, source))
     throw new ConfigError(
-      `${source.path}: this model has no experts, so its dense twin is the model itself: make the student smaller, as in --set model.numEncoderLayers=${Math.max(1, Math.floor(source.model.numEncoderLayers / 2))}`,
+      `${source.path}: this model has no experts, so its dense twin is the model itself: make the student smaller, as in model.numEncoderLayers=${Math.max(1, Math.floor(source.model.numEncoderLayers / 2))}`,
     )
   return { ...config, from: { ...config.from!, rules } }
 }

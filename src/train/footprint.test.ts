@@ -47,7 +47,7 @@ describe('the memory that training takes', () => {
     const config = g2p(...large)
     const needed = trainingBytes(config, adam(config))
     expect(() => requireMemory(config, adam(config), needed - 1)).toThrow(
-      ': one of these would fit: --set train.asyncSave=false (training',
+      ': one of these would fit: train.asyncSave=false (training',
     )
     requireMemory(config, adam(config), needed)
   })
@@ -55,10 +55,10 @@ describe('the memory that training takes', () => {
   it('is refused with numbers and a setting that fits', () => {
     const many = g2p('train.rows=1024')
     expect(() => requireMemory(many, adam(many), 2 * 2 ** 30)).toThrow(
-      /^training \(parameters and optimizer: [\d.]+ MiB\) takes about [\d.]+ GiB of memory, and 2\.00 GiB are free: one of these would fit: --set train\.accumulate=4 \(the same batch in 4 parts\); --set train\.remat=true \(about a third more time\); --set train\.rows=256\. To try it anyway, /,
+      /^training \(parameters and optimizer: [\d.]+ MiB\) takes about [\d.]+ GiB of memory, and 2\.00 GiB are free: one of these would fit: train\.accumulate=4 \(the same batch in 4 parts\); train\.remat=true \(about a third more time\); train\.rows=256\. To try it anyway, /,
     )
     const wide = g2p(...large, 'model.numExperts=1024')
-    expect(() => requireMemory(wide, adam(wide), 2 ** 33)).toThrow('--set model.numExperts=32 would fit')
+    expect(() => requireMemory(wide, adam(wide), 2 ** 33)).toThrow('model.numExperts=32 would fit')
     expect(() => requireMemory(wide, adam(wide), 2 ** 20)).toThrow('take a machine with more, or a smaller model')
     requireMemory(many, adam(many), 2 ** 40)
   })
@@ -68,17 +68,17 @@ describe('the memory that training takes', () => {
     const config = { ...g2p(...large, 'train.rows=4', 'model.numExperts=32'), from: { ...origin, rules: [] } }
     const needed = trainingBytes(config, adam(config))
     expect(() => requireMemory(config, adam(config), 0.7 * needed)).toThrow(
-      'one of these would fit: --set train.optimizer.kind=adafactor; --set train.lora.rank=8 (low-rank adapters only). To try',
+      'one of these would fit: train.optimizer.kind=adafactor; train.lora.rank=8 (low-rank adapters only). To try',
     )
     const long = {
       ...g2p(...large, 'train.rows=64', 'train.inputLength=512', 'train.targetLength=512'),
       from: config.from,
     }
     expect(() => requireMemory(long, adam(long), 2 ** 30)).toThrow(
-      '--set train.asyncSave=false --set train.accumulate=64 --set train.remat=true --set train.lora.rank=8 together would fit. To try',
+      'train.asyncSave=false train.accumulate=64 train.remat=true train.lora.rank=8 together would fit. To try',
     )
     expect(() => requireMemory(long, adam(long), 2 ** 20)).toThrow(
-      /take a machine with more, or a smaller model; even with .*--set train\.lora\.rank=8 it takes [\d.]+ MiB/,
+      /take a machine with more, or a smaller model; even with .*train\.lora\.rank=8 it takes [\d.]+ MiB/,
     )
   })
 

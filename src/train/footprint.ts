@@ -87,6 +87,6 @@ export async function requireDisk(
   const keep = Math.floor(free / each) - 1 - forEver
   throw new FileError(
     `${folder}: ${countOf(files(train.keep), 'checkpoint')} of ${formatBytes(each)} must be saved here, and this disk has ${formatBytes(free)} free: ` +
-      (keep >= 1 && step === 0 ? `--set train.keep=${keep} would fit` : 'free some space, or use another disk'),
+      (keep >= 1 && step === 0 ? `train.keep=${keep} would fit` : 'free some space, or use another disk'),
   )
 }

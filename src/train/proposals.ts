@@ -33,16 +33,16 @@ export function proposeSmaller(config: RunConfig, state: StateBytes, free: numbe
   for (const measure of [withoutCopy, inParts, withRemat, adaptersOnly, byAdafactor]) {
     // The last of a measure's variants takes the least memory.
     together = measure(together).at(-1) ?? together
-    if (fits(together)) return `${flags(together)} together would fit`
+    if (fits(together)) return `${listed(together)} together would fit`
   }
   const least = estimate(together.config, together.state)
-  const all = together.settings.length > 0 ? `; even with ${flags(together)} it takes ${formatBytes(least)}` : ''
+  const all = together.settings.length > 0 ? `; even with ${listed(together)} it takes ${formatBytes(least)}` : ''
   return `take a machine with more, or a smaller model${all}`
 }
 
-const flags = ({ settings }: Smaller): string => settings.map(setting => `--set ${setting}`).join(' ')
+const listed = ({ settings }: Smaller): string => settings.join(' ')
 
-const described = (run: Smaller): string => (run.note === undefined ? flags(run) : `${flags(run)} (${run.note})`)
+const described = (run: Smaller): string => (run.note === undefined ? listed(run) : `${listed(run)} (${run.note})`)
 
 const changed = (
   run: Smaller,

@@ -75,7 +75,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['resume', '--prove', '--set', 'train.steps=4'], 'leave the other options out'],
     [
       ['train', 'g2p', '--set', 'train.steps=50', '--set', 'train.schedule.warmupSteps=100'],
-      'needs more than the 50 steps of this run: lower the setting train.schedule.warmupSteps, such as to 5',
+      'needs more than the 50 steps of this run: lower the warm-up: set train.schedule.warmupSteps=5',
     ],
     [['plot', 'runs/none'], "required option '--out <file>' not specified"],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],

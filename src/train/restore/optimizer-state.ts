@@ -24,7 +24,7 @@ function problemOf(now: RunConfig['train'], before: RunConfig['train'] | undefin
   if (now.averageDecay !== null && before.averageDecay === null)
     return `train.averageDecay=${now.averageDecay} needs an average of the parameters, which the run did not keep: leave out one of the two`
   if (now.averageDecay === null && before.averageDecay !== null)
-    return `the run kept an average of its parameters, which is what it gives, and its state belongs to those before averaging: add --set train.averageDecay=${before.averageDecay}, or ${FRESH}`
+    return `the run kept an average of its parameters, which is what it gives, and its state belongs to those before averaging: add train.averageDecay=${before.averageDecay}, or ${FRESH}`
   if (now.freeze.join() !== before.freeze.join())
     return `the run had train.freeze=${before.freeze.join()}, and this one has train.freeze=${now.freeze.join()}: set the same, or ${FRESH}`
   return undefined

@@ -71,19 +71,19 @@ describe('planRestore', () => {
       'another shape',
       { vocabSize: 40 },
       'token_embedder/embedding [40,8] is [32,8] there',
-      'To initialise it instead: --set from.rules=token_embedder=skip;',
+      'To initialise it instead: set from.rules=token_embedder=skip;',
     ],
     [
       'missing layers',
       { numDecoderLayers: 4, decoderSparseLayers: [1, 3] },
       'decoder/layers_2/pre_self_attention_layer_norm/scale [8] is not there',
-      'and 22 more\nTo initialise them instead: --set from.rules=decoder/layers_2=skip,decoder/layers_3=skip;',
+      'and 22 more\nTo initialise them instead: set from.rules=decoder/layers_2=skip,decoder/layers_3=skip;',
     ],
     [
       'another number of experts',
       { numExperts: 4 },
       'encoder/layers_1/mlp/router/router_weights/w/kernel [8,4] is [8,2] there',
-      '--set from.rules=encoder/layers_1/mlp=skip,decoder/layers_1/mlp=skip;',
+      'set from.rules=encoder/layers_1/mlp=skip,decoder/layers_1/mlp=skip;',
     ],
   ])('%s: names the parameter and both shapes, and proposes rules that work', (_, changes, named, proposed) => {
     let message = ''
@@ -100,7 +100,7 @@ describe('planRestore', () => {
 
   it('proposes one pattern with wildcards for all layers', () => {
     expect(() => plan({ relativePositionBias: 'perLayer' })).toThrow(
-      '--set from.rules=encoder/layers_*/relpos_bias=skip,decoder/layers_*/relpos_bias=skip;',
+      'set from.rules=encoder/layers_*/relpos_bias=skip,decoder/layers_*/relpos_bias=skip;',
     )
   })
 
@@ -127,7 +127,7 @@ describe('the state of an optimizer that is restored', () => {
     expect(() => check({ averageDecay: 0.9 }, {})).toThrow(
       'from.optimizer=restored cannot be used here: train.averageDecay=0.9 needs an average of the parameters, which the run did not keep',
     )
-    expect(() => check({}, { averageDecay: 0.9 })).toThrow('add --set train.averageDecay=0.9, or leave out')
+    expect(() => check({}, { averageDecay: 0.9 })).toThrow('add train.averageDecay=0.9, or leave out')
     expect(() => check({ lora }, {})).toThrow('the adapters of train.lora.rank=2 are new')
     expect(() => check({}, { lora })).toThrow('the run trained adapters (train.lora.rank=2), which are merged now')
     expect(() => check({ freeze: ['router'] }, {})).toThrow('this one has train.freeze=router: set the same')

@@ -76,7 +76,7 @@ function mismatch(
   ).map(path => ruleText({ path, from: null }))
   return new ConfigError(
     `${weights}: these weights do not have all parameters of the model that is to be trained:${listed.join('')}${more}\n` +
-      `To initialise ${problems.length === 1 ? 'it' : 'them'} instead: --set from.rules=${rules.join(',')}; ` +
+      `To initialise ${problems.length === 1 ? 'it' : 'them'} instead: set from.rules=${rules.join(',')}; ` +
       'a rule PATTERN=NAMES restores from other parameters',
   )
 }
