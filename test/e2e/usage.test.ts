@@ -75,7 +75,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['resume', '--prove', '--set', 'train.steps=4'], 'leave the other options out'],
     [
       ['train', 'g2p', '--set', 'train.steps=50', '--set', 'train.schedule.warmupSteps=100'],
-      'needs more than the 50 steps of this run: lower the warm-up: set train.schedule.warmupSteps=5',
+      'needs more than the 50 steps of this run: set train.schedule.warmupSteps=5',
     ],
     [['plot', 'runs/none'], "required option '--out <file>' not specified"],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
@@ -212,7 +212,7 @@ describe('failures end with code 1', () => {
     ],
     [
       ['train', 'g2p', '--set', 'model.numExperts=120000', '--out', 'huge'],
-      /^switchyard: training \(.*\) takes about [\d.]+ GiB of memory.* are free: --set model\.numExperts=\d+ would fit\. To try it anyway, set the environment variable SWITCHYARD_MEMORY_CHECK=off\n$/,
+      /^switchyard: training \(.*\) takes about [\d.]+ GiB of memory.* are free: model\.numExperts=\d+ would fit\. To try it anyway, set the environment variable SWITCHYARD_MEMORY_CHECK=off\n$/,
     ],
   ])('when memory or disk would not suffice, before anything is written: %j', async (args, message) => {
     const { code, stderr } = await cli.run(...args)

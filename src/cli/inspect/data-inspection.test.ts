@@ -65,7 +65,7 @@ describe('data inspect', () => {
   it('shows a token that is a part of a character as its bytes', async () => {
     const data = join(folder, 'cafes.tsv')
     writeFileSync(data, Array.from({ length: 60 }, (_, i) => `é\u0085${i}\tyes\n`).join(''))
-    expect(await printed(undefined, { data, tokenizer: 'bytes', set: [] })).toContain(
+    expect(await printed(undefined, { data, tokenizer: { inputs: 'bytes', targets: 'bytes' }, set: [] })).toContain(
       '    inputs: <0xC3>|<0xA9>|<0xC2>|<0x85>|0|</s>\n            198 172 197 136 51 1\n',
     )
   })

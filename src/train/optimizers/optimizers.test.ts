@@ -95,7 +95,7 @@ describe('schedules', () => {
     expect([constant(110), linear(110), cosine(110)]).toEqual([0.5, 1e-8, 1e-8])
     expect(makeSchedule({ kind: 'constant', peak: 1, warmupSteps: 0 }, 5)(0)).toBe(1)
     expect(() => makeSchedule({ kind: 'linear', ...shared }, 10)).toThrow(
-      'needs more than the 10 steps of this run: lower the warm-up: set train.schedule.warmupSteps=1',
+      'needs more than the 10 steps of this run: set train.schedule.warmupSteps=1',
     )
   })
 })

@@ -34,7 +34,7 @@ export function makeSchedule(config: ScheduleConfig, totalSteps: number): Schedu
   const falls = config.kind === 'linear' || config.kind === 'cosine'
   if (falls && warmupSteps >= totalSteps) {
     throw new ConfigError(
-      `a ${config.kind} schedule with ${warmupSteps} warm-up steps needs more than the ${totalSteps} steps of this run: lower the warm-up: set train.schedule.warmupSteps=${Math.floor(totalSteps / 10)}`,
+      `a ${config.kind} schedule with ${warmupSteps} warm-up steps needs more than the ${totalSteps} steps of this run: set train.schedule.warmupSteps=${Math.floor(totalSteps / 10)}`,
     )
   }
   const warmup = (step: number): number => (warmupSteps === 0 ? 1 : Math.min(1, step / warmupSteps))
