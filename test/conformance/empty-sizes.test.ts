@@ -49,7 +49,7 @@ async function problem(
   for (const size of [0, 2]) {
     const sizes = sizedProgram(at(size))
     const program = sizes.program()
-    if (outputTypes && !outputTypes(sizes.inputs).every((type, i) => sameAval(type, sizes.outputs[i])))
+    if (outputTypes && !outputTypes(sizes.inputs)?.every((type, i) => sameAval(type, sizes.outputs[i])))
       return `of size ${size}: results of other types`
     const inputs = inputsAt(size)
     const executable = await compiled.at(sizes)

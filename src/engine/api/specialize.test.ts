@@ -209,6 +209,30 @@ describe('specialize', () => {
     expect(await results[1].pairs.numbers()).toEqual(await jit(f)(w, noise(5, 5, 64)).pairs.numbers())
   })
 
+  const vectorExamples = [3, 101, 1009].map(n => [new TensorType('float32', [n])]) as unknown as ExampleTypes
+
+  it('calls the function at sizes where the lengths of the examples do not tell those of the results', async () => {
+    const rest = (w: Tensor, x: Tensor): Tensor => np.multiply(lax.slice(x, [Math.min(1, x.shape[0])], [x.shape[0]]), w)
+    const special = specialize(rest, vectorExamples)
+    for (const n of [0, 1, 4]) {
+      const y = special(np.array(2), np.ones([n]))
+      expect(y.shape).toEqual([Math.max(0, n - 1)])
+      expect(await y.numbers()).toEqual(new Array(Math.max(0, n - 1)).fill(2))
+    }
+  })
+
+  it('refuses results that do not follow from the examples, where the function is traced', async () => {
+    const first = specialize(
+      // The constant 1 / n has no form for all sizes.
+      (w: Tensor, x: Tensor) => np.multiply(lax.slice(x, [0], [Math.min(2000, x.shape[0])]), np.divide(w, x.shape[0])),
+      vectorExamples,
+    )
+    expect((await first(np.array(2), np.ones([2000])).numbers()).length).toBe(2000)
+    await expect(first(np.array(2), np.ones([3000])).data()).rejects.toThrow(
+      'f returns f32[2000] at these sizes, which does not follow from its examples: f32[3000] does. Make it do the same',
+    )
+  })
+
   it('refuses to read other weights at other sizes than in its examples', async () => {
     const f = specialize(
       (w: { a: Tensor; b: Tensor }, x: Tensor) => np.divide(np.matmul(x, x.shape[0] === 2 ? w.b : w.a), x.shape[0]),

@@ -161,12 +161,18 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
       return found
     }
     const { outputTypes, values, outputDef } = weights
-    if (outputTypes === null) {
+    const inputs = [...values.map(v => v.aval), ...types]
+    const outputs = outputTypes?.(inputs)
+    if (!outputs) {
       const { program, outputDef: ownDef } = traceNow()
       return { sizes: sizedProgram(program), outputDef: ownDef }
     }
-    const inputs = [...values.map(v => v.aval), ...types]
-    return { sizes: { inputs, outputs: outputTypes(inputs), program: () => traceNow().program }, outputDef }
+    const program = (): Program => {
+      const found = traceNow()
+      checkResults(name, { outputs, outputDef }, found)
+      return found.program
+    }
+    return { sizes: { inputs, outputs, program }, outputDef }
   }
 
   const atSizes = (weights: WithWeights, def: TreeDef, types: readonly Aval[], key: string): AtSizes => {
@@ -244,7 +250,7 @@ interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'>, Pick
   readonly used: readonly number[]
   /** The used weights. */
   readonly values: readonly Value[]
-  /** The types of the results, from those of the inputs; null if only the traced program tells. */
+  /** The types of the results, from those of the inputs: see `outputTypesOf`. Without them, the traced program tells. */
   readonly outputTypes: ReturnType<typeof outputTypesOf>
   /** The function at each size that was called; the key is the types of the arguments. */
   readonly sizes: Lru<string, AtSizes>
@@ -279,6 +285,19 @@ function checkSameWeights(name: string, { used }: Used, other: Used): void {
   if (used.join() !== other.used.join())
     throw new SwitchyardError(
       `${name} reads different weights at these sizes than at the sizes of its examples: make it read the same weights at all sizes`,
+    )
+}
+
+/** Throws a SwitchyardError unless the function, traced at some sizes, returns what its examples say. */
+function checkResults(
+  name: string,
+  { outputs, outputDef }: { readonly outputs: readonly Aval[]; readonly outputDef: TreeDef },
+  { program, outputDef: ownDef }: Pick<TracedFunction, 'program' | 'outputDef'>,
+): void {
+  const actual = program.outputs.map(o => o.aval)
+  if (treeKey(ownDef) !== treeKey(outputDef) || !outputs.every((type, i) => sameAval(type, actual[i])))
+    throw new SwitchyardError(
+      `${name} returns ${actual.map(formatAval).join(', ')} at these sizes, which does not follow from its examples: ${outputs.map(formatAval).join(', ')} does. Make it do the same at all sizes, or choose examples whose lengths show the difference`,
     )
 }
 

@@ -20,9 +20,10 @@ interface Length {
 
 /**
  * The types of a function's results at any sizes, from those of its inputs, by formulas that hold in all examples. null
- * if there is not exactly one formula for each length.
+ * if there is not exactly one formula for each length. The formulas give null at sizes where a length would be
+ * negative: there they cannot hold, as for all elements but the first of an array of none.
  */
-export function outputTypesOf(examples: ProgramsAtSizes): ((inputs: readonly Aval[]) => Aval[]) | null {
+export function outputTypesOf(examples: ProgramsAtSizes): ((inputs: readonly Aval[]) => Aval[] | null) | null {
   const [first] = examples
   if (examples.some(e => e.outputs.length !== first.outputs.length)) return null
   const lengths = new Map<string, Length>()
@@ -45,11 +46,13 @@ export function outputTypesOf(examples: ProgramsAtSizes): ((inputs: readonly Ava
     }
     outputs.push({ dtype: aval.dtype, axes })
   }
-  return inputs =>
-    outputs.map(({ dtype, axes }) => ({
+  return inputs => {
+    const types = outputs.map(({ dtype, axes }) => ({
       dtype,
       shape: axes.map(formula =>
         typeof formula === 'number' ? formula : evaluate(formula, ({ input, axis }) => inputs[input].shape[axis]),
       ),
     }))
+    return types.some(({ shape }) => shape.some(length => length < 0)) ? null : types
+  }
 }

@@ -37,7 +37,8 @@ export async function compilePaged(
     eachSizeBecause: general.eachSizeBecause,
     at: async sizes => {
       const whole = (): Cut<Region> => cut(alike(sizes.program(), first, name))
-      return retyped ? general.at(cut(retyped(sizes.inputs)), whole) : general.at(whole())
+      const typed = retyped?.(sizes.inputs)
+      return typed ? general.at(cut(typed), whole) : general.at(whole())
     },
     release: async () => {
       await general.release()

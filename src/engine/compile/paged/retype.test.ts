@@ -24,7 +24,7 @@ describe('retyper', () => {
       [1, 2, 30],
     ] as [number, number, number][]) {
       const expected = traced(...sizes)
-      const actual = retyped(expected.inputs.map(v => v.aval))
+      const actual = retyped(expected.inputs.map(v => v.aval))!
       expect(typesIn(actual)).toEqual(typesIn(expected))
       expect(actual.equations.map(e => e.primitive)).toEqual(expected.equations.map(e => e.primitive))
       const defined = new Set<Atom>([...actual.inputs, ...actual.equations.flatMap(e => e.outputs)])
@@ -42,5 +42,12 @@ describe('retyper', () => {
         ops.reduceSum(ops.slice(x, [0], [Math.ceil(x.shape[0] / 2)]), [0]),
       ])
     expect(retyper([half(3), half(101), half(1009)])).toBeNull()
+  })
+
+  it('gives none at sizes where a length would be negative', () => {
+    const rest = (n: number): Program =>
+      traceClosed([aval('float32', [n])], ([x]: Value[]) => [ops.reduceSum(ops.slice(x, [2], [n]), [0])])
+    const retyped = retyper([rest(3), rest(101), rest(1009)])!
+    expect([0, 1, 2].map(n => retyped([aval('float32', [n])]) === null)).toEqual([true, true, false])
   })
 })

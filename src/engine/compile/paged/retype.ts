@@ -8,13 +8,17 @@ import { outputTypesOf } from '../sized-program.js'
  * The program of a function at any sizes, from its programs at three, whose equations are the same: given the types of
  * its inputs, all values have the types at these sizes. The parameters of equations, such as the shape of a broadcast,
  * stay those of the first example. null if there is not exactly one formula for each length (see `outputTypesOf`), or a
- * constant depends on sizes.
+ * constant depends on sizes. The function gives null at sizes where the formulas do not hold.
  */
-export function retyper(examples: ProgramsAtSizes): ((inputs: readonly Aval[]) => Program) | null {
+export function retyper(examples: ProgramsAtSizes): ((inputs: readonly Aval[]) => Program | null) | null {
   const [first, second, third] = examples
   if ([second, third].some(other => !hasConstantsOf(first, other))) return null
   const typesOf = outputTypesOf([valuesOf(first), valuesOf(second), valuesOf(third)])
-  return typesOf && (inputs => withTypes(first, inputs, typesOf(inputs)))
+  if (typesOf === null) return null
+  return inputs => {
+    const types = typesOf(inputs)
+    return types && withTypes(first, inputs, types)
+  }
 }
 
 /** Whether two programs with the same equations read the same constants. */
