@@ -102,6 +102,23 @@ describe('validation', () => {
     expect(await paramsOf(await trainer.bestParams(join(folder, 'run')))).not.toEqual(await paramsOf(trainer.params))
   })
 
+  it.each([
+    ['adapters, which are merged', { lora: { rank: 2, alpha: 4, targets: ['query'] } }],
+    ['frozen parameters', { freeze: ['decoder/**'] }],
+    ['an average', { averageDecay: 0.5 }],
+  ] as [string, Partial<RunConfig['train']>][])('reads the best parameters of a run with %s', async (_, train) => {
+    const given = configWith({ validateEvery: 2, validateAnswers: 0, keep: 1, ...train })
+    const validated = new Map<number, number[]>()
+    const trainer: Trainer = await Trainer.begin(given, {
+      task,
+      schedule: spoiling,
+      onValidation: async ({ step }) => void validated.set(step, await paramsOf(trainer.params)),
+    })
+    await trainer.run(join(folder, 'run'))
+    expect(trainer.best!.step).toBeLessThan(8)
+    expect(await paramsOf(await trainer.bestParams(join(folder, 'run')))).toEqual(validated.get(trainer.best!.step))
+  })
+
   it('stops when it gets no better, also after a resume', async () => {
     const given = configWith({ validateEvery: 1, validateAnswers: 0, patience: 2, checkpointEvery: 1, steps: 30 })
     const whole = await run(given, { schedule: spoiling }, 'whole')

@@ -138,7 +138,7 @@ function describe(
   if (signal === null) return `${who} has failed, so the others were ended: its message is above`
   const memory = signal === 'SIGKILL' ? ', perhaps because memory did not suffice' : ''
   const ended = `${who} was ended by ${signal}${memory}, so the others were ended, too.`
-  if (run === undefined) return `${ended} It had not begun to train`
+  if (run === undefined) return `${ended} Nothing was saved yet: start the command again`
   return `${ended} To go on from the last checkpoint:\n\n    ${invocation()} launch --processes ${processes} -- ${resumed(command, run)}`
 }
 

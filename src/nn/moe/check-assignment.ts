@@ -3,12 +3,13 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import type { Assignment, Router } from './router.js'
 
 /**
- * Throws a ShapeError unless each array of a router's assignment of `scores` [groups, tokens, experts] has the shape
- * and dtype that `Assignment` says. A wrong shape that broadcasts would otherwise fail far away, in the gradient.
+ * Throws a ShapeError unless each array of a router's assignment of `scores` [groups, tokens, experts] is there, with
+ * the shape and dtype that `Assignment` says. A wrong shape that broadcasts would otherwise fail far away, in the
+ * gradient. (Nothing checks the types of a router in `switchyard.config.ts`, which may leave arrays out.)
  */
-export function checkAssignment({ name }: Router, assignment: Assignment, scores: Tensor): void {
+export function checkAssignment({ name }: Router, assignment: Partial<Assignment>, scores: Tensor): void {
   const [groups, tokens, experts] = scores.shape
-  const choices = assignment.expert.shape[2] ?? 1
+  const choices = assignment.expert?.shape[2] ?? 1
   const perChoice = [groups, tokens, choices]
   const expected = {
     expert: ['int32', perChoice, 'choices'],
@@ -20,9 +21,9 @@ export function checkAssignment({ name }: Router, assignment: Assignment, scores
   for (const [key, [dtype, shape, last]] of Object.entries(expected)) {
     const value = assignment[key as keyof Assignment]
     check(
-      value.dtype === dtype && value.shape.length === 3 && shape.every((size, i) => size === value.shape[i]),
+      value?.dtype === dtype && value.shape.length === 3 && shape.every((size, i) => size === value.shape[i]),
       () =>
-        `the router ${name}: assign must return ${key} as ${dtype} [groups, tokens, ${last}], here [${shape.join(', ')}]; got ${value.dtype} [${value.shape.join(', ')}]`,
+        `the router ${name}: assign must return ${key} as ${dtype} [groups, tokens, ${last}], here [${shape.join(', ')}]; got ${value ? `${value.dtype} [${value.shape.join(', ')}]` : 'nothing'}`,
     )
   }
 }

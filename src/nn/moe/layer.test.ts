@@ -61,6 +61,14 @@ describe('sparse feed-forward layer', () => {
     expect(() => run({ ...withCapacity(2), router: flat })).toThrow(
       /^the router flat: assign must return gate as float32 \[groups, tokens, choices\], here \[\d+, \d+, 1\]; got float32 \[\d+, \d+\]$/,
     )
+    const { assign } = tokensChooseTop1
+    const without: Router = {
+      name: 'without',
+      assign: (...given) => ({ ...assign(...given), expert: undefined as never }),
+    }
+    expect(() => run({ ...withCapacity(2), router: without })).toThrow(
+      /^the router without: assign must return expert as int32 \[groups, tokens, choices\], .*; got nothing$/,
+    )
     const counted: Router = {
       name: 'counted',
       assign: (...given) => {

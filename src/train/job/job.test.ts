@@ -40,6 +40,17 @@ describe('a job', () => {
       expect(await shared(failing)).toEqual(
         Array(3).fill({ status: 'rejected', reason: new FileError('file 1 is damaged') }),
       )
+    // After a FileError, another checkpoint is tried: by all processes or by none.
+    const others = await Promise.allSettled(
+      jobs.map(job =>
+        job.share(rank => (rank === 1 ? Promise.reject(new RangeError('no memory')) : Promise.resolve())),
+      ),
+    )
+    expect(others.map(r => r.status === 'rejected' && [r.reason instanceof FileError, String(r.reason)])).toEqual([
+      [false, 'SwitchyardError: no memory'],
+      [false, 'RangeError: no memory'],
+      [false, 'SwitchyardError: no memory'],
+    ])
     const alone = new Job(null)
     await expect(alone.share(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
   })

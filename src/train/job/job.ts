@@ -1,5 +1,5 @@
 import { deserialize, serialize } from 'node:v8'
-import { FileError } from '../../base/errors.js'
+import { FileError, SwitchyardError } from '../../base/errors.js'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
 import { defaultEngine } from '../../engine/api/engine.js'
 import { everyone } from '../../engine/compile/processes/communicator.js'
@@ -34,8 +34,9 @@ export class Job {
   }
 
   /**
-   * Each process does its share of a work. If one fails, all throw what the first of those threw, as a FileError. All
-   * call this. `work`: gets the number of this process and how many there are.
+   * Each process does its share of a work. If some fail, all throw the error of the first of those: a FileError if it is
+   * one, so that all go on alike, or else a SwitchyardError. All call this. `work`: gets the number of this process and
+   * how many there are.
    */
   async share(work: (rank: number, size: number) => Promise<void>): Promise<void> {
     const { several } = this
@@ -48,8 +49,11 @@ export class Job {
     const [failed] = await several.reduce(Int32Array.of(failure ? size - rank : 0), 'max', everyone(several))
     if (failed === 0) return
     const first = Number(size - Number(failed))
-    const message = await this.from(first, async () => messageOf(failure!.error))
-    throw first === rank ? failure!.error : new FileError(message)
+    const { message, isOfFile } = await this.from(first, async () => {
+      const { error } = failure!
+      return { message: messageOf(error), isOfFile: error instanceof FileError }
+    })
+    throw first === rank ? failure!.error : new (isOfFile ? FileError : SwitchyardError)(message)
   }
 
   /** What `make` gives on process `root`, on all processes. */
