@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -6,7 +6,9 @@ import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
 import { newWeights } from '../checkpoint/weights.js'
 import { convertWeights } from '../cli/convert/conversion.js'
 import { baseModel, baseRouter } from '../model/presets.js'
+import { Trainer } from '../train/trainer.js'
 import { openBaseModel } from './base-model.js'
+import { config, task } from '../../test/train/small-run.js'
 import { smallSizes } from '../../test/small-model.js'
 
 describe('a model to fine-tune', () => {
@@ -48,5 +50,27 @@ describe('a model to fine-tune', () => {
     }
     expect(parts[0].ids).toEqual([198, 172, 52])
     for (const part of parts) expect(part).toEqual(parts[0])
+  })
+
+  it('may be a run whose optimizer state is damaged, unless that is to be restored', async () => {
+    const run = at('run')
+    await (await Trainer.begin(config, { task })).run(run)
+    const { steps } = config.train
+    await writeFile(join(run, `step-${steps}`, 'optimizer.safetensors'), 'short')
+    const notices: string[] = []
+    const base = await openBaseModel(run, notice => notices.push(notice))
+    try {
+      expect(notices.join()).toContain('optimizer.safetensors: the file has 5 bytes')
+      const begin = (optimizer: 'fresh' | 'restored'): Promise<Trainer> => {
+        const from = { path: run, container: 'native', step: steps, optimizer, rules: [] }
+        return Trainer.begin({ ...config, from }, { task }, base.start)
+      }
+      await expect(begin('restored')).rejects.toThrow(
+        `step-${steps}: the optimizer's state of this checkpoint is missing or damaged: give the folder of an older checkpoint`,
+      )
+      expect((await begin('fresh')).step).toBe(0)
+    } finally {
+      await base.close()
+    }
   })
 })

@@ -40,7 +40,9 @@ export async function restoreArrays(
   const { rules = [], optimizer: state = 'fresh' } = config.from ?? {}
   if (state === 'restored' && optimizer === undefined)
     throw new ConfigError(
-      `${weights.path}: these weights come without an optimizer's state, which only runs have: leave out from.optimizer=restored`,
+      before === undefined
+        ? `${weights.path}: these weights come without an optimizer's state, which only runs have: leave out from.optimizer=restored`
+        : `${weights.path}: the optimizer's state of this checkpoint is missing or damaged: give the folder of an older checkpoint of the run, or leave out from.optimizer=restored`,
     )
   checkOptimizerState(config, before)
   const plan = planRestore(specs, weights, rules)
