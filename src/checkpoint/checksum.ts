@@ -46,9 +46,9 @@ export function withChecksums({ infos, entries }: TensorSource): { source: Tenso
 }
 
 /**
- * The same reader, but `read` throws a FileError for a tensor whose checksum differs. Each tensor is checked once. A
- * part of a tensor has no checksum of its own: if all parts are read one after the other by `readPart`, the tensor is
- * checked with the last one.
+ * The same reader, but `read` and `readSlice` throw a FileError for a tensor whose checksum differs. Each tensor is
+ * checked once. A part of a tensor has no checksum of its own: `readSlice` checks the whole tensor first. If all parts
+ * are read one after the other by `readPart`, the tensor is checked with the last one.
  */
 export function checkedReader(reader: CheckpointReader, checksums: Checksums): CheckpointReader {
   const right = new Set<string>()
@@ -62,7 +62,7 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
   const infos = new Map(reader.list().map(info => [info.name, info]))
   /** Of tensors whose parts are being read in order: how many were read, and the checksum so far. */
   const begun = new Map<string, { parts: number; crc: number }>()
-  return viewOf(reader, {
+  const checked = viewOf(reader, {
     async read(name) {
       const tensor = await reader.read(name)
       if (!right.has(name)) check(name, tensorChecksum(tensor))
@@ -83,7 +83,13 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
         else begun.set(name, { parts: index + 1, crc: sum })
         return part
       }),
-    readSlice: reader.readSlice && ((...slice) => reader.readSlice!(...slice)),
+    readSlice:
+      reader.readSlice &&
+      (async (name, ...part) => {
+        if (infos.has(name) && !right.has(name)) await verifyTensors(checked, [name])
+        return reader.readSlice!(name, ...part)
+      }),
+    trust: () => infos.forEach((_, name) => right.add(name)),
     locate:
       reader.locate &&
       (async name => {
@@ -95,6 +101,7 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
         return { ...bytes, verify }
       }),
   })
+  return checked
 }
 
 /**

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as np from '../engine/api/np.js'
 import { openCheckpoint, saveRun } from './checkpointing.js'
 import type { ChooseOptions } from './choose-checkpoint.js'
+import { Job } from './job/job.js'
 
 let run: string
 beforeEach(async () => {
@@ -106,6 +107,18 @@ describe('the checkpoint of a run', () => {
     await save()
     await damage(6, 'params.safetensors')
     await expect(open({ choice: 6 })).rejects.toThrow('tensor "w" is damaged')
+  })
+
+  it('is verified when it is opened for a training, also if it is given itself', async () => {
+    await save()
+    await damage(8, 'params.safetensors')
+    const folder = join(run, 'step-8')
+    await expect(openCheckpoint(folder, { job: new Job(null) })).rejects.toThrow('tensor "w" is damaged')
+    const unread = await openCheckpoint(folder)
+    await unread.close()
+    await damage(6, 'optimizer.safetensors')
+    const options = { job: new Job(null), withOptimizer: true }
+    await expect(openCheckpoint(join(run, 'step-6'), options)).rejects.toThrow('tensor "m" is damaged')
   })
 
   it('falls back from a damaged best one to the latest that is not', async () => {

@@ -5,7 +5,7 @@ import type { CheckpointInfo } from '../checkpoint/checkpoint-info.js'
 import { verifyTensors } from '../checkpoint/checksum.js'
 import { loadCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
-import type { TensorInfo } from '../checkpoint/format.js'
+import type { CheckpointReader, TensorInfo } from '../checkpoint/format.js'
 import { listCheckpoints } from '../checkpoint/run-folder.js'
 import { Job } from './job/job.js'
 
@@ -93,18 +93,21 @@ async function bestOf(newestFirst: readonly Found[]): Promise<CheckpointInfo['be
   return undefined
 }
 
-async function openVerified(folder: string, options: ChooseOptions): Promise<Checkpoint> {
+/** Opens a checkpoint whose tensors were compared with their checksums, by all processes of a job together. */
+export async function openVerified(folder: string, options: ChooseOptions): Promise<Checkpoint> {
   const { withOptimizer = false, job = new Job(null), onNotice = () => undefined } = options
   const notices: string[] = []
   let opened: Checkpoint | undefined
+  let parts: readonly CheckpointReader[] = []
   try {
     await job.share(async (rank, size) => {
       opened = await openNeeded(folder, { withOptimizer, onNotice: message => notices.push(message) })
       const { params, optimizer, state } = opened
-      const parts = (withOptimizer ? [params, optimizer, state] : [params]).filter(part => part !== undefined)
+      parts = (withOptimizer ? [params, optimizer, state] : [params]).filter(part => part !== undefined)
       const tensors = parts.flatMap(part => part.list().map(({ name, ...type }) => ({ part, name, ...type })))
       for (const { part, name } of shareOf(tensors, rank, size)) await verifyTensors(part, [name])
     })
+    for (const part of parts) part.trust?.()
     notices.forEach(onNotice)
     return opened!
   } catch (error) {
