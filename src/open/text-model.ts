@@ -49,8 +49,8 @@ export interface OpenedTextModel extends TextModel {
 
 /**
  * Loads the model of a run, a Hugging Face folder or a T5X checkpoint, or one that comes with the package by its name
- * (`g2p`), with its vocabulary, for a TextGenerator.
- * Experts that do not fit into memory are paged: close the model or its TextGenerator after use.
+ * (`g2p`), with its vocabulary, for a TextGenerator. Experts that do not fit into memory are paged: close the model or
+ * its TextGenerator after use.
  */
 export async function openTextModel(path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> {
   checkNewTokens(options.maxNewTokens)

@@ -36,8 +36,8 @@ interface Found {
 
 /**
  * Opens a checkpoint of a run, after every tensor that is needed was compared with its checksum (about a second for a
- * gigabyte). A damaged one gives way to the newest that is not, with a warning, except one that was chosen by its step. Throws a
- * FileError that says what is wrong with each if all are damaged. Undefined if the run has no checkpoint.
+ * gigabyte). A damaged one gives way to the newest that is not, with a warning, except one that was chosen by its step.
+ * Throws a FileError that says what is wrong with each if all are damaged. Undefined if the run has no checkpoint.
  */
 export async function openChosen(run: string, options: ChooseOptions = {}): Promise<Checkpoint | undefined> {
   const { choice = 'latest', onNotice = () => undefined } = options

@@ -41,7 +41,7 @@ describe('composite', () => {
     const twice = (x: Tensor): Tensor => np.sum(f(f(x)))
     expect(await jit(twice)(vector()).item()).toBe(54)
     expect(await f(vector()).numbers()).toEqual([3, 6, 9])
-    expect(makeProgram(f)(vector()).toString()).toContain('composite[name=tripled')
+    expect(makeProgram(f)(vector()).toString()).toMatch(/composite\[name=tripled program=[^]* vjp=\.\.\.\]/)
     expect(calls).toEqual(['f 3'])
     for (const _ of [1, 2]) expect(await grad(twice)(vector()).numbers()).toEqual([100, 100, 100])
     expect(await grad((x: Tensor) => np.sum(vmap(f)(x)))(np.ones([2, 3])).numbers()).toEqual(new Array(6).fill(10))

@@ -250,7 +250,7 @@ interface WithWeights extends Omit<FunctionWithWeights, 'eachSizeBecause'>, Pick
   readonly used: readonly number[]
   /** The used weights. */
   readonly values: readonly Value[]
-  /** The types of the results, from those of the inputs: see `outputTypesOf`. Without them, the traced program tells. */
+  /** The types of the results, from those of the inputs: see `outputTypesOf`. If null, the traced program tells. */
   readonly outputTypes: ReturnType<typeof outputTypesOf>
   /** The function at each size that was called; the key is the types of the arguments. */
   readonly sizes: Lru<string, AtSizes>

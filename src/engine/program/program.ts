@@ -97,6 +97,7 @@ function printParams(params: object, indent: string): string {
 export function printParam(value: unknown, indent: string): string {
   if (value instanceof Program) return `\n${printProgram(value, indent)}\n${indent}`
   if (Array.isArray(value)) return `(${value.map(v => printParam(v, indent)).join(',')})`
-  if (typeof value === 'object' && value !== null) return printParams(value, indent)
+  // An object without properties: a composite's derivative that is only traced when it is needed.
+  if (typeof value === 'object' && value !== null) return printParams(value, indent) || '...'
   return String(value)
 }

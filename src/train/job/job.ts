@@ -34,9 +34,9 @@ export class Job {
   }
 
   /**
-   * Each process does its share of a work. If some fail, all throw the error of the first of those: a FileError if it is
-   * one, so that all go on alike, or else a SwitchyardError. All call this. `work`: gets the number of this process and
-   * how many there are.
+   * Each process does its share of a work. If some fail, all throw the error of the first of those: a FileError if it
+   * is one, so that all go on alike, or else a SwitchyardError. All call this. `work`: gets the number of this process
+   * and how many there are.
    */
   async share(work: (rank: number, size: number) => Promise<void>): Promise<void> {
     const { several } = this
