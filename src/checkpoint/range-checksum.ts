@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 import { FileError } from '../base/errors.js'
@@ -51,18 +51,13 @@ export function rangeChecksum(range: Range): Promise<number> {
 }
 
 async function checksumHere({ path, offset, length, crc }: Range): Promise<number> {
+  if (length === 0) return crc
   bytesHere += length
   try {
-    const file = await open(path)
-    try {
-      const bytes = Buffer.alloc(length)
-      let done = 0
-      for (let count = -1; done < length && count !== 0; done += count)
-        count = (await file.read(bytes, done, length - done, offset + done)).bytesRead
-      return crc32(bytes.subarray(0, done), crc)
-    } finally {
-      await file.close()
-    }
+    const pieces = createReadStream(path, { start: offset, end: offset + length - 1, highWaterMark: 2 ** 20 })
+    let sum = crc
+    for await (const piece of pieces) sum = crc32(piece as Buffer, sum)
+    return sum
   } catch (cause) {
     throw failure(cause as Error)
   } finally {

@@ -3,6 +3,7 @@ import { ConfigError } from '../base/errors.js'
 import { nearest } from '../base/suggest.js'
 import { describeIssue, valueAt } from './issues.js'
 import { knownSettings } from './known-settings.js'
+import { settingNamed } from './other-names.js'
 import { runSchema } from './schema.js'
 import type { RunConfig } from '../train/config.js'
 
@@ -47,23 +48,6 @@ export function settingsOf(config: object, prefix = ''): [path: string, value: u
 export const unknownSetting = (path: string, known: readonly string[]): ConfigError =>
   new ConfigError(`there is no setting ${path}; ${similarSetting(path, known)}`)
 
-/** Names that other programs have for our settings, in lower case. */
-const otherNames: ReadonlyMap<string, string> = new Map([
-  ['lr', 'train.schedule.peak'],
-  ['learningrate', 'train.schedule.peak'],
-  ['peaklearningrate', 'train.schedule.peak'],
-  ['warmup', 'train.schedule.warmupSteps'],
-  ['batchsize', 'train.rows'],
-  ['epochs', 'train.steps'],
-  ['maxsteps', 'train.steps'],
-  ['gradientaccumulationsteps', 'train.accumulate'],
-  ['gradientcheckpointing', 'train.remat'],
-  ['dropout', 'model.dropoutRate'],
-  ['experts', 'model.numExperts'],
-  ['topk', 'router.selectedExperts'],
-  ['capacityfactor', 'router.trainCapacityFactor'],
-])
-
 /** Which setting a name that does not exist was meant to be, or which ones there are. */
 function similarSetting(path: string, known: readonly string[]): string {
   const last = (p: string): string => p.slice(p.lastIndexOf('.') + 1)
@@ -71,7 +55,7 @@ function similarSetting(path: string, known: readonly string[]): string {
   const group = path.slice(0, path.lastIndexOf('.') + 1)
   const siblings = known.filter(candidate => candidate.startsWith(group))
   const ofGroup = group === '' ? undefined : nearest(last(path), siblings.map(last))
-  const translated = otherNames.get(last(path).toLowerCase().replaceAll(/[-_]/g, ''))
+  const translated = settingNamed(last(path))?.split('=')[0]
   const guess =
     known.find(candidate => candidate === translated) ??
     siblings.find(candidate => last(candidate) === ofGroup) ??

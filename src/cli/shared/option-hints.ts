@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { settingNamed } from '../../config/other-names.js'
 
 /** Options that people expect from other programs, with the names of ours. A command may have none of them. */
 const ours: ReadonlyMap<string, readonly string[]> = new Map([
@@ -8,24 +9,6 @@ const ours: ReadonlyMap<string, readonly string[]> = new Map([
   ['--output-file', ['--out']],
   ['--max-length', ['--max-new-tokens']],
   ['--max-tokens', ['--max-new-tokens', '--max-length']],
-])
-
-/** Options of other programs that are settings here, with an example of each. */
-const settings: ReadonlyMap<string, string> = new Map([
-  ['--steps', 'train.steps=300'],
-  ['--max-steps', 'train.steps=300'],
-  ['--epochs', 'train.steps=300'],
-  ['--num-epochs', 'train.steps=300'],
-  ['--num-train-epochs', 'train.steps=300'],
-  ['--lr', 'train.schedule.peak=0.001'],
-  ['--learning-rate', 'train.schedule.peak=0.001'],
-  ['--warmup-steps', 'train.schedule.warmupSteps=100'],
-  ['--batch-size', 'train.rows=16'],
-  ['--seed', 'train.seed=1'],
-  ['--optimizer', 'train.optimizer.kind=adamW'],
-  ['--dropout', 'model.dropoutRate=0.1'],
-  ['--num-experts', 'model.numExperts=16'],
-  ['--experts', 'model.numExperts=16'],
 ])
 
 /**
@@ -40,7 +23,7 @@ export function withOptionHint(message: string, command: Pick<Command, 'name' | 
   const given = /unknown option '(--[\w-]+)(?:=.*)?'/.exec(message)?.[1]
   if (command.name() === 'launch' && given !== undefined)
     return `${message.trimEnd()}\n(Write -- before the command: launch --processes 2 -- train g2p ${given} ...)\n`
-  const setting = has('--set') ? settings.get(given?.toLowerCase().replaceAll('_', '-') ?? '') : undefined
+  const setting = has('--set') ? settingNamed(given ?? '') : undefined
   // Commander may have found an option that is spelt alike: --seed, --set.
   if (setting !== undefined) return `${message.split('\n')[0]}\n(It is a setting: --set ${setting})\n`
   const meant = message.includes('Did you mean') ? undefined : ours.get(given ?? '')?.find(has)

@@ -57,13 +57,11 @@ export function quantizeRows(
   }
 }
 
+/** Computes the largest magnitude of each row as the value `largest`. `name` names the values on the way. */
+type LargestOfRows = (x: RoundedValue, largest: string, name: (part: string) => string, tensors: Constants) => Node[]
+
 /** Magnitudes are compared as their bits, since ONNX Runtime's ReduceMax of floats ignores a NaN at some positions. */
-const largestMagnitudes = (
-  x: RoundedValue,
-  largest: string,
-  name: (part: string) => string,
-  tensors: Constants,
-): Node[] => [
+const largestMagnitudes: LargestOfRows = (x, largest, name, tensors) => [
   makeNode('Abs', [x.name], [name('magnitudes')]),
   makeNode('BitCast', [name('magnitudes')], [name('bits')], { to: elementTypes.int32 }),
   makeNode('ReduceMax', [name('bits'), ints([x.axis], tensors)], [name('largestBits')], { keepdims: 1 }),
@@ -74,12 +72,7 @@ const largestMagnitudes = (
  * Of elements from 0 up, the sum is at least the maximum, and NaN if one of them is. So the smaller of both is the
  * maximum that keeps NaN: Min does.
  */
-const largestOfRelu = (
-  x: RoundedValue,
-  largest: string,
-  name: (part: string) => string,
-  tensors: Constants,
-): Node[] => [
+const largestOfRelu: LargestOfRows = (x, largest, name, tensors) => [
   makeNode('ReduceMax', [x.name, ints([x.axis], tensors)], [name('maxima')], { keepdims: 1 }),
   makeNode('ReduceSum', [x.name, ints([x.axis], tensors)], [name('sums')], { keepdims: 1 }),
   makeNode('Min', [name('maxima'), name('sums')], [largest]),
