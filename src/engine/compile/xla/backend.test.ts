@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
+import { hostFrom, hostTensor, toNumbers } from '../../../base/host-tensor.js'
 import { xlaPlugin } from '../../../../test/xla-plugin.js'
 import * as np from '../../api/np.js'
 import { Tensor } from '../../api/tensor.js'
@@ -10,7 +10,8 @@ import { jit } from '../../api/jit.js'
 import { makeProgram } from '../../api/transforms.js'
 import { Mesh, NamedSharding, P } from '../../program/sharding.js'
 import { Engine } from '../engine.js'
-import type { XlaBackend } from './backend.js'
+import type { Buffer } from '../backend.js'
+import { XlaBackend } from './backend.js'
 import { openXla } from './node.js'
 
 const double = makeProgram((x: Tensor) => np.multiply(x, 2))(np.zeros([2, 3]))
@@ -63,6 +64,19 @@ describe.skipIf(!xlaPlugin)('XlaBackend', () => {
     await expect(output.read()).rejects.toThrow('was disposed of')
     expect(toNumbers(view)).toEqual(doubled)
     expect(backend.liveBytes).toBe(before + 24)
+  })
+
+  it('does not collect garbage when results take the memory of donated inputs', async () => {
+    let collections = 0
+    const counting = new XlaBackend(backend.client, { collectGarbage: () => collections++ })
+    const size = 2 ** 26 // 256 MiB: the least that counts as growth
+    const program = makeProgram((x: Tensor) => np.multiply(x, 2))(np.zeros([size]))
+    const executable = await counting.compile(program, [true])
+    let state: Buffer = counting.put(hostTensor('float32', [size], new Float32Array(size)))
+    expect(collections).toBe(1)
+    for (let step = 0; step < 3; step++) [state] = await executable.run([state])
+    expect(collections).toBe(1)
+    state.dispose!()
   })
 
   it('takes the memory of donated inputs, but never that of an array of the host', async () => {

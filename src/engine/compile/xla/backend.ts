@@ -85,14 +85,14 @@ export class XlaBackend implements Backend {
 
   put(tensor: HostTensor, sharding?: NamedSharding): XlaBuffer {
     const { dtype, shape } = tensor
-    if (!sharding) return new XlaBuffer({ dtype, shape }, [this.client.put(tensor)], this.memory)
+    if (!sharding) return this.counted({ dtype, shape }, [this.client.put(tensor)])
     const part = shardShape(shape, sharding)
     const parts: PjrtBuffer[] = []
     for (const { start, devices } of this.partsOn(sharding, shape)) {
       const copy = partAt(tensor, start, part)
       for (const [i, device] of devices) parts[i] = this.client.put(copy, device)
     }
-    return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
+    return this.counted({ dtype, shape }, parts, sharding)
   }
 
   async putParts({ dtype, shape }: Aval, sharding: NamedSharding, read: ReadPart): Promise<XlaBuffer> {
@@ -107,7 +107,13 @@ export class XlaBackend implements Backend {
       parts.forEach(made => made.destroy())
       throw error
     }
-    return new XlaBuffer({ dtype, shape }, parts, this.memory, sharding)
+    return this.counted({ dtype, shape }, parts, sharding)
+  }
+
+  private counted(aval: Aval, parts: readonly PjrtBuffer[], sharding?: NamedSharding): XlaBuffer {
+    const buffer = new XlaBuffer(aval, parts, this.memory, sharding)
+    this.memory.limitGrowth()
+    return buffer
   }
 
   /** The different parts of an array: where each begins, and the devices that have it, with their numbers. */

@@ -68,6 +68,7 @@ export class XlaExecutable implements Executable {
     const results = this.execute(placed, name)
     this.donate(inputs)
     for (const copy of moved) copy.dispose()
+    this.memory.limitGrowth()
     return results
   }
 
@@ -78,6 +79,7 @@ export class XlaExecutable implements Executable {
     for (let i = 0; i < inputs.length; i++) if (!isPlaced(inputs[i], wanted?.[i])) return null
     const results = this.execute(inputs as readonly XlaBuffer[], name)
     this.donate(inputs)
+    this.memory.limitGrowth()
     return results
   }
 

@@ -22,6 +22,13 @@ export class DeviceMemory {
   allocated(bytes: number): void {
     this.live += bytes
     this.grown += bytes
+  }
+
+  /**
+   * Collects garbage if arrays have grown. After a run it is called when donated inputs are freed: the results of a
+   * training step are as large as its state, and take its memory.
+   */
+  limitGrowth(): void {
     // In proportion to what lives, so that large models do not collect more often.
     if (this.grown < Math.max(this.leastGrowth, this.live / 4)) return
     this.grown = 0
