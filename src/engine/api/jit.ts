@@ -79,7 +79,7 @@ export function jit<A extends unknown[], R extends TensorTree>(
         inLayouts,
         outLayouts,
         donated: dynamic.flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i))),
-        partition: partitionFor([...inLayouts, ...found.captured.map(() => null)], outLayouts),
+        partition: partitionFor(found.program, [...inLayouts, ...found.captured.map(() => null)], outLayouts),
       }
       onTrace?.(traced.program)
       // A program that captured a tracer of an enclosing function is valid only while that function is traced: not

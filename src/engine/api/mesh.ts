@@ -4,6 +4,7 @@ import { Concrete } from '../compile/concrete.js'
 import { engineOf } from '../compile/engine.js'
 import type { Aval } from '../program/aval.js'
 import { Program, Var } from '../program/program.js'
+import type { Atom } from '../program/program.js'
 import * as ops from '../program/ops.js'
 import { NamedSharding, sameMesh, shardShape } from '../program/sharding.js'
 import type { Partition } from '../program/sharding.js'
@@ -86,15 +87,36 @@ export async function shardsOf({ value }: Tensor): Promise<readonly ArrayShard[]
 export const constrained = (values: readonly Value[], layouts: readonly (NamedSharding | null)[]): Value[] =>
   values.map((v, i) => (layouts[i] ? ops.shardingConstraint(v, layouts[i]) : v))
 
-/** The partition of a program with these layouts of inputs and results; null if none is given. */
+/**
+ * The partition of a program with these layouts of inputs and results; null if none is given. Throws a ShapeError if
+ * they are on different meshes, or an array cannot be split as its layout says.
+ */
 export function partitionFor(
+  program: Program,
   inputs: readonly (NamedSharding | null)[],
   outputs: readonly (NamedSharding | null)[],
 ): Partition | null {
+  checkLayouts(program.inputs, inputs, 'argument')
+  checkLayouts(program.outputs, outputs, 'result')
   const given = [...inputs, ...outputs].filter(s => s !== null)
   if (given.length === 0) return null
   const [{ mesh }] = given
   const other = given.find(s => !sameMesh(s.mesh, mesh))
   check(other === undefined, () => `jit: one function runs on one mesh, not on ${mesh} and ${other!.mesh}`)
   return { mesh, inputs: inputs.map(s => s?.spec ?? null), outputs: outputs.map(s => s?.spec ?? null) }
+}
+
+/** Throws a ShapeError if one of these arrays cannot be split as its layout says. `what`: what they are to a function. */
+function checkLayouts(arrays: readonly Atom[], layouts: readonly (NamedSharding | null)[], what: string): void {
+  layouts.forEach((layout, i) => layout && partShape(arrays[i].aval.shape, layout, () => `jit: ${what} ${i}`))
+}
+
+/** As `shardShape`, with errors that begin with `where`. */
+export function partShape(shape: readonly number[], layout: NamedSharding, where: () => string): number[] {
+  try {
+    return shardShape(shape, layout)
+  } catch (error) {
+    if (error instanceof Error) error.message = `${where()}: ${error.message}`
+    throw error
+  }
 }

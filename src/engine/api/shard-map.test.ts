@@ -175,7 +175,7 @@ describe('shardMap', () => {
         'combine it (lax.psum), or name the axis in the spec',
     )
     expect(() => shardMap(identity, mesh, { in: [P('data'), P()], out: P() })(np.ones([4]))).toThrow(
-      'shardMap: `in` does not have the structure of what it is about',
+      'shardMap: `in` is a list of 2, but is for a list of 1: give one for each array, or one for all',
     )
   })
 })
@@ -255,5 +255,15 @@ describe('on a backend with one device', () => {
     expect(() => devicePut(np.ones([4]), sharding)).toThrow(message)
     expect(() => jit((x: Tensor) => x, { outShardings: sharding })(np.ones([4]))).toThrow(message)
     expect(() => devicePut(np.ones([3]), sharding)).toThrow('cannot be split evenly')
+  })
+
+  it('layouts that do not fit are refused before anything is compiled', () => {
+    const uneven = 'dimension 0 of the array [3] has 3 elements, which cannot be split evenly over the 2 devices'
+    const f = (x: Tensor): Tensor => np.sum(x, { axis: 1 })
+    expect(() => jit(f, { outShardings: sharding })(np.ones([3, 2]))).toThrow(`jit: result 0: ${uneven}`)
+    expect(() => jit(f, { inShardings: [new NamedSharding(mesh, P(null, 'data'))] })(np.ones([2, 3]))).toThrow(
+      'jit: argument 0: dimension 1 of the array [2,3] has 3 elements',
+    )
+    expect(() => new NamedSharding(mesh, P('model'))).toThrow('mesh(data=2, expert=2) has no axis model')
   })
 })

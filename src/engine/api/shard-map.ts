@@ -4,13 +4,14 @@ import type { TreeDef } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
 import { withAxes } from '../program/axis-names.js'
 import type { Program } from '../program/program.js'
-import { NamedSharding, P, PartitionSpec, shardShape } from '../program/sharding.js'
+import { NamedSharding, P, PartitionSpec } from '../program/sharding.js'
 import type { Mesh } from '../program/sharding.js'
 import { bind } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { varyingAxes } from '../transform/varying.js'
 import { checkFunction, readOptions } from './arguments.js'
 import { defaultEngine } from './engine.js'
+import { partShape } from './mesh.js'
 import { spreadPrefix } from './prefix-tree.js'
 import type { PrefixTree } from './prefix-tree.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
@@ -68,12 +69,8 @@ const partTypes = (
   def: TreeDef,
 ): { dtype: Value['dtype']; shape: number[] }[] =>
   values.map(({ dtype, shape }, i) => {
-    try {
-      return { dtype, shape: shardShape(shape, new NamedSharding(mesh, specs[i])) }
-    } catch (error) {
-      if (error instanceof Error) error.message = `shardMap: argument ${pathsOf(def)[i]}: ${error.message}`
-      throw error
-    }
+    const where = (): string => `shardMap: argument ${pathsOf(def)[i]}`
+    return { dtype, shape: partShape(shape, new NamedSharding(mesh, specs[i]), where) }
   })
 
 /** Throws a ShapeError if a result differs along a mesh axis that its spec does not name. */

@@ -81,7 +81,9 @@ describe('vmap', () => {
     )
     expect(() => vmap(add, { in: null })(np.ones([2]), np.ones([2]))).toThrow('no argument is mapped')
     expect(() => vmap(add, { in: [0, 1] })(np.ones([2]), np.ones([2]))).toThrow('argument 1, f32[2], has no axis 1')
-    expect(() => vmap(add, { in: [0] })(np.ones([2]), np.ones([2]))).toThrow('structure')
+    expect(() => vmap(add, { in: [0] })(np.ones([2]), np.ones([2]))).toThrow(
+      'vmap: `in` is a list of 1, but is for a list of 2',
+    )
     expect(() => vmap(add, { out: null })(np.ones([2]), np.ones([2]))).toThrow('differs between examples')
   })
 })

@@ -83,12 +83,14 @@ export class PartitionSpec {
 /** A PartitionSpec: `P('data', null)`. */
 export const P = (...entries: readonly SpecEntry[]): PartitionSpec => new PartitionSpec(...entries)
 
-/** A mesh, and how an array is split over it: JAX's NamedSharding. */
+/** A mesh, and how an array is split over it: JAX's NamedSharding. Throws a ShapeError if the mesh has no such axis. */
 export class NamedSharding {
   constructor(
     readonly mesh: Mesh,
     readonly spec: PartitionSpec,
-  ) {}
+  ) {
+    for (const axis of spec.axes) mesh.axisSize(axis)
+  }
 
   toString(): string {
     return `${this.spec} over ${this.mesh}`
