@@ -15,6 +15,7 @@ afterEach(() => {
 })
 
 const withMesh = (data: number): Parameters<typeof openDevices>[0] => ({
+  model: recipes.g2p.model,
   train: { ...recipes.g2p.train, mesh: { data, expert: 1, tensor: 1 } },
 })
 
@@ -35,4 +36,11 @@ it('refuses a mesh of more GPUs than there are, and opens no second client', asy
       'make its sizes multiply to 2, as in --mesh data=2,',
   )
   expect(defaultEngine().backend).toBe(gpus)
+})
+
+it('refuses a mesh that does not divide the batch before it makes devices', async () => {
+  setBackend({ ...referenceBackend, name: 'xla' })
+  await expect(openDevices(withMesh(512))).rejects.toThrow(
+    'train.mesh data=512: data x expert is 512, which does not divide the rows computed together',
+  )
 })

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { RunConfig } from '../../train/config.js'
-import { devicesIn, formatMesh } from '../../train/parallel/mesh-config.js'
+import { devicesIn, formatMesh, meshOfRun } from '../../train/parallel/mesh-config.js'
 import { computeWithXla } from './backend.js'
 
 /** Adds `--mesh` to a command that trains: the same as `--set train.mesh=...`. */
@@ -18,9 +18,12 @@ export const withMeshOption = (command: Command): Command =>
 
 /**
  * Gives the default backend the devices of a run's mesh: XLA divides a processor into as many. Throws a ConfigError if
- * another backend, a GPU or a TPU has too few devices, or a job has not as many processes.
+ * the mesh does not divide the model and the batch, if another backend, a GPU or a TPU has too few devices, or if a job
+ * has not as many processes.
  */
-export async function openDevices({ train: { mesh } }: Pick<RunConfig, 'train'>): Promise<void> {
+export async function openDevices(config: Pick<RunConfig, 'model' | 'train'>): Promise<void> {
+  meshOfRun(config)
+  const { mesh } = config.train
   const { defaultEngine } = await import('../../engine/api/engine.js')
   const { backend } = defaultEngine()
   const { name, numDevices = 1, processes, hasOwnMemory } = backend

@@ -31,6 +31,15 @@ describe.skipIf(!xlaPlugin)('XlaBackend', () => {
     expect(await backend.describe()).toMatch(/^XLA \(.*\.so, PJRT 0\.\d+\), 4 x cpu$/)
   })
 
+  it('refuses a plugin with other devices than those that were asked for', async () => {
+    const open = (platform: 'cuda' | 'tpu'): Promise<XlaBackend> => openXla({ plugin: xlaPlugin, platform })
+    await expect(open('cuda')).rejects.toThrow('has devices of the platform cpu, and cuda was asked for')
+    await expect(open('gpu' as 'cuda')).rejects.toThrow('platform is "gpu": choose one of cpu, cuda, tpu')
+    await expect(openXla({ plugin: xlaPlugin, cpuDevices: 512 })).rejects.toThrow(
+      'XLA divides a processor into 1 to 256 devices, and 512 were asked for',
+    )
+  })
+
   it('takes hundreds of calls at once', async () => {
     const compile = () => backend.client.compile('no program', { deviceIds: [0] }).catch((error: Error) => error.name)
     const failures = await Promise.all(Array.from({ length: 300 }, compile))
@@ -151,7 +160,7 @@ describe.skipIf(!xlaPlugin)('XlaBackend', () => {
     const huge = makeProgram((y: Tensor) => np.broadcastTo(np.tanh(y), [size, size]))(np.array(1))
     const executable = await backend.compile(huge)
     await expect(executable.run([backend.put(hostFrom('float32', [], [1]))], undefined, 'huge')).rejects.toThrow(
-      /^huge does not fit into the device's memory: it needs 4 B of inputs, 227\.\d+ TiB of results .*RESOURCE_EXHAUSTED/,
+      /^huge does not fit into the device's memory: it needs 4 B of inputs, 227\.\d+ TiB of results .* larger mesh\. .*RESOURCE_EXHAUSTED/,
     )
   })
 

@@ -16,7 +16,9 @@ export async function createClient(library: PjrtLibrary, options: XlaOptions): P
   const ofGpu = gpuOptions(options)
   const { cpuDevices = 1 } = options
   if (!(Number.isInteger(cpuDevices) && cpuDevices >= 1 && cpuDevices <= MAX_CPU_DEVICES))
-    throw new ConfigError(`cpuDevices is ${cpuDevices}: it must be a whole number from 1 to ${MAX_CPU_DEVICES}`)
+    throw new ConfigError(
+      `XLA divides a processor into 1 to ${MAX_CPU_DEVICES} devices, and ${cpuDevices} were asked for (cpuDevices, or a mesh): give a whole number in that range`,
+    )
   try {
     return await PjrtClient.create(library, { cpu_device_count: cpuDevices })
   } catch (error) {

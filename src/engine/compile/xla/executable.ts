@@ -119,8 +119,8 @@ export class XlaExecutable implements Executable {
     return (
       `${name} does not fit into the device's memory${limit === undefined ? '' : ` of ${formatBytes(limit)}`}: ` +
       (parts ? `it needs ${parts.join(', ')}, and ` : '') +
-      `all arrays take ${formatBytes(this.memory.bytes)} now. Use fewer rows or a larger mesh, or raise ` +
-      `memoryFraction. (${message.split('\n')[0]})`
+      `all arrays take ${formatBytes(this.memory.bytes)} now. Use fewer rows or a larger mesh` +
+      `${this.client.isOnHost ? '' : ', or raise memoryFraction'}. (${message.split('\n')[0]})`
     )
   }
 
