@@ -31,7 +31,7 @@ const browserSafe = [
 ]
 // The exceptions: what package.json's "imports" map to in Node and to a web.ts in a browser, "#onnx-sessions", "#pjrt" and "#mpi".
 const nodeOnly =
-  '^src/engine/compile/(collect-garbage|cache-folder|koffi|onnx/(node|load-runtime)|xla/(node|cache|cuda|find-plugin)|processes/(node|mpi/[^/]+))\\.ts$'
+  '^src/engine/compile/(collect-garbage|cache-folder|koffi|shared-library|onnx/(node|load-runtime)|xla/(node|cache|cuda|find-plugin)|processes/(node|mpi/[^/]+))\\.ts$'
 const nodeSessions = '^src/engine/compile/onnx/(node|load-runtime)\\.ts$'
 // The tables of contents: index.ts and one file for each subpath of the package.
 const contents = '^src/[^/]+\\.ts$'

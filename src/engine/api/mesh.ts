@@ -106,7 +106,7 @@ export function partitionFor(
   return { mesh, inputs: inputs.map(s => s?.spec ?? null), outputs: outputs.map(s => s?.spec ?? null) }
 }
 
-/** Throws a ShapeError if one of these arrays cannot be split as its layout says. `what`: what they are to a function. */
+/** Throws a ShapeError if an array cannot be split as its layout says. `what`: what the arrays are to a function. */
 function checkLayouts(arrays: readonly Atom[], layouts: readonly (NamedSharding | null)[], what: string): void {
   layouts.forEach((layout, i) => layout && partShape(arrays[i].aval.shape, layout, () => `jit: ${what} ${i}`))
 }

@@ -1,6 +1,7 @@
 /** The functions of an MPI library with MPICH's binary interface, and its constants. */
 import { ConfigError, SwitchyardError } from '../../../../base/errors.js'
 import { loadKoffi } from '../../koffi.js'
+import { loadLibrary } from '../../shared-library.js'
 import { mpiInstallation } from './find-mpi.js'
 
 /** A communicator, a datatype, a request, ...: MPICH's handles are integers. */
@@ -80,7 +81,7 @@ export class MpiLibrary {
     for (const [name, value] of Object.entries(withoutHooks)) process.env[name] ??= value
     let functions: { readonly [name in FunctionName]: Call }
     try {
-      const library = koffi.load(path)
+      const library = loadLibrary(koffi, path)
       const typeOf = { p: 'void *', i: 'int' } as const
       functions = Object.fromEntries(
         Object.entries(signatures).map(([name, types]) => [

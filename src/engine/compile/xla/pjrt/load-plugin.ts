@@ -1,6 +1,7 @@
 import { SwitchyardError } from '../../../../base/errors.js'
 import { loadKoffi } from '../../koffi.js'
 import type { Koffi } from '../../koffi.js'
+import { loadLibrary } from '../../shared-library.js'
 import type { Pointer } from './struct.js'
 import { functions, headerVersion } from './table.js'
 
@@ -26,7 +27,7 @@ export async function loadPlugin(
   for (const library of before) attempt(() => koffi.load(library, { global: true }))
   let api: Pointer | null
   try {
-    const getApi = koffi.load(path).func('GetPjrtApi', 'void *', []) as () => Pointer | null
+    const getApi = loadLibrary(koffi, path).func('GetPjrtApi', 'void *', []) as () => Pointer | null
     keepLoaded(koffi, path)
     api = getApi()
   } catch (error) {
