@@ -2,6 +2,7 @@
  * Batching rules of the primitives about several devices. If a collective names the axis of the batch, its examples are
  * the devices, and it becomes ordinary operations along axis 0. Otherwise it is applied to the batch as a whole.
  */
+import { isFloat } from '../../base/dtypes.js'
 import * as ops from '../program/ops.js'
 import type { MeshAxis } from '../program/sharding.js'
 import { NamedSharding, PartitionSpec } from '../program/sharding.js'
@@ -51,7 +52,12 @@ const mergeDimensions = (x: Value, dim: number): Value =>
 export const psum: BatchRule<'psum'> = ([x], { axes }, batch) => {
   const others = axes.filter(a => !isOver(a, batch))
   if (others.length === axes.length) return [mapped(ops.psum(x.value, axes))]
-  return [unmapped(ops.psum(total(x, batch.size), others))]
+  const { dtype } = x.value
+  if (others.length === 0 || !isFloat(dtype) || dtype === 'float32')
+    return [unmapped(ops.psum(total(x, batch.size), others))]
+  // A sum of 16-bit floats over several axes is rounded once, as devices round it.
+  const wide = { ...x, value: ops.convertElementType(x.value, 'float32') }
+  return [unmapped(ops.convertElementType(ops.psum(total(wide, batch.size), others), dtype))]
 }
 
 export const allGather: BatchRule<'allGather'> = ([x], { axis, dim }, batch) =>

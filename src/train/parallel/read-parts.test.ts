@@ -19,7 +19,7 @@ import { referenceBackend } from '../../engine/compile/reference/backend.js'
 import { Mesh, NamedSharding, P } from '../../engine/program/sharding.js'
 import type { SpecEntry } from '../../engine/program/sharding.js'
 import { declareParameters } from '../../model/parameters.js'
-import { localBackends } from '../../../test/processes/local-job.js'
+import { jobAsBackend, localBackends } from '../../../test/processes/local-job.js'
 import { runOn } from '../../../test/train/mesh-runs.js'
 import { readTree } from '../checkpointing.js'
 import { restoreParameters } from '../restore/restore.js'
@@ -128,6 +128,40 @@ describe.each([2, 4])('%d processes', size => {
         const [{ start, shape, read: readPart }] = (await shardsOf(array))!
         expect(toNumbers(await readPart())).toEqual(toNumbers(partAt(wholes.get(path)!, start, shape)))
       }
+    }
+  })
+
+  it('read an expert once that `tensor` divides over devices of one memory', async () => {
+    const { model, router } = runOn('data=1')
+    const specs = declareParameters(model, router).filter(spec => spec.role === 'expertKernel')
+    const mesh = new Mesh({ data: 1, expert: 2, tensor: 2 })
+    const layouts = new Map(
+      specs.map(({ path, shape, axes }) => [path, new NamedSharding(mesh, specOf(shape, axes, mesh))]),
+    )
+    const wholes = new Map(specs.map(spec => [spec.path, filled(spec.shape)]))
+    setBackend(await jobAsBackend(4, () => referenceBackend))
+    const read: string[] = []
+    const params = await restoreParameters(
+      specs,
+      { sources: new Map(specs.map(spec => [spec.path, spec.path])) },
+      {
+        read: async path => wholes.get(path)!,
+        readExpert: async (path, expert) => {
+          read.push(`${path} ${expert}`)
+          return partOf(wholes.get(path)!, expert)
+        },
+      },
+      random.key(0),
+      { mesh, collectives: false, layouts },
+    )
+    expect(read.toSorted()).toEqual(
+      specs.flatMap(({ path, shape }) => Array.from({ length: shape[0] }, (_, i) => `${path} ${i}`)).toSorted(),
+    )
+    for (const [path, array] of leavesWithPaths<Tensor>(params)) {
+      const shards = (await shardsOf(array))!
+      expect(shards).toHaveLength(4)
+      for (const { start, shape, read: readPart } of shards)
+        expect(toNumbers(await readPart())).toEqual(toNumbers(partAt(wholes.get(path)!, start, shape)))
     }
   })
 })

@@ -1,4 +1,4 @@
-import { castHost, concatenateHost, sizeOf } from '../../base/host-tensor.js'
+import { castHost, concatenateHost } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { treeFromPaths } from '../../base/pytree.js'
 import type { Weights } from '../../checkpoint/weights.js'
@@ -6,6 +6,7 @@ import { fromPartsOnMesh } from '../../engine/api/mesh.js'
 import { fromHost } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import { partAt } from '../../engine/compile/parts.js'
+import { sameShape } from '../../engine/program/aval.js'
 import { shardShape } from '../../engine/program/sharding.js'
 import type { NamedSharding } from '../../engine/program/sharding.js'
 import { initParameter } from '../../model/init.js'
@@ -45,19 +46,37 @@ export async function restoreParameters(
   ): Promise<Tensor> {
     const whole = async (): Promise<HostTensor> => castHost(await weights.read(source), dtype)
     if (layout === null) return fromHost(await whole())
-    if (role === 'expertKernel' && shardShape(shape, layout)[0] < shape[0])
-      return fromPartsOnMesh({ dtype, shape }, layout, async ([first, ...start], [count, ...part]) => {
+    if (role === 'expertKernel' && shardShape(shape, layout)[0] < shape[0]) {
+      const expertsFrom = lastKept(async (first, count) => {
         const experts: HostTensor[] = []
-        for (let expert = first; expert < first + count; expert++) {
-          const own = partAt(castHost(await weights.readExpert(source, expert), dtype), start, part)
-          experts.push({ ...own, shape: [1, ...part] })
-        }
-        return concatenateHost(experts, 0)
+        for (let expert = first; expert < first + count; expert++)
+          experts.push(castHost(await weights.readExpert(source, expert), dtype))
+        return experts
       })
+      return fromPartsOnMesh({ dtype, shape }, layout, async ([first, ...start], [count, ...part]) =>
+        concatenateHost(
+          (await expertsFrom(first, count)).map(e => ({ ...partAt(e, start, part), shape: [1, ...part] })),
+          0,
+        ),
+      )
+    }
     const tensor = await whole()
     return fromPartsOnMesh({ dtype, shape }, layout, async (start, part) =>
-      sizeOf(part) === sizeOf(shape) ? tensor : partAt(tensor, start, part),
+      sameShape(part, shape) ? tensor : partAt(tensor, start, part),
     )
+  }
+}
+
+/**
+ * Keeps the last range of experts that was read: where `tensor` divides experts, the parts of their kernels follow each
+ * other, so that each expert is read once.
+ */
+function lastKept<T>(read: (first: number, count: number) => Promise<T>): typeof read {
+  let last: { range: string; experts: Promise<T> } | undefined
+  return (first, count) => {
+    const range = `${first},${count}`
+    if (last?.range !== range) last = { range, experts: read(first, count) }
+    return last.experts
   }
 }
 

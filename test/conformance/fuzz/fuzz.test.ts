@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, it } from 'vitest'
 import { isFloat } from '../../../src/base/dtypes.js'
-import type { DType } from '../../../src/base/dtypes.js'
-import { partOf, sizeOf } from '../../../src/base/host-tensor.js'
+import { partOf } from '../../../src/base/host-tensor.js'
 import type { HostTensor } from '../../../src/base/host-tensor.js'
 import { fromHost } from '../../../src/engine/api/np.js'
 import { setBackend } from '../../../src/engine/api/engine.js'
@@ -18,16 +17,15 @@ import { sameAval } from '../../../src/engine/program/aval.js'
 import * as ops from '../../../src/engine/program/ops.js'
 import type { Program } from '../../../src/engine/program/program.js'
 import { traceClosed } from '../../../src/engine/program/trace.js'
-import type { Value } from '../../../src/engine/program/value.js'
 import { jvpEval } from '../../../src/engine/transform/jvp.js'
 import { vjpEval } from '../../../src/engine/transform/linearize.js'
 import { batchProgram } from '../../../src/engine/transform/vmap.js'
 import { xlaPlugin } from '../../xla-plugin.js'
-import { everyDType, isUnsigned, specialValues, tensor } from '../backend/case.js'
-import { difference } from '../backend/compare.js'
+import { tensor } from '../backend/case.js'
 import type { Tolerance } from '../backend/compare.js'
-import type { Step } from './operation.js'
-import { build, differentiable, everyOperation, show } from './steps.js'
+import { aCase, compare as compareResults, drawn, inputOf } from './cases.js'
+import type { Case } from './cases.js'
+import { build, differentiable, everyOperation } from './steps.js'
 import type { Table } from './steps.js'
 
 /**
@@ -48,87 +46,11 @@ const generating = isXla ? backend : new OnnxBackend(sessions, { ...generatorLim
 setBackend(backend)
 
 const BATCH = 3
-const shapes = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2], [17]]
-/** Longer than a vector of the processor, and than a block of a loop that generates random numbers, with a rest. */
-const longShapes = [[37], [257], [4099]]
-
-interface Input {
-  dtype: DType
-  shape: readonly number[]
-  picks: readonly number[]
-  batched: boolean
-}
-
-/** Values with ties: edge cases of the dtype, or small multiples of 1/2 with a few edge cases. */
-function valuesOf(dtype: DType, small: boolean): (number | bigint)[] {
-  if (!small) return specialValues(dtype)
-  if (isFloat(dtype)) return [0, 0.5, 1, -1, 1, -0.5, 1.5, -2, 2, 0, 1, -1.5, NaN, 0.5, Infinity, -1]
-  return [0, 1, 2, 3, 1, ...(isUnsigned(dtype) || dtype === 'bool' ? [] : [-1, -2, -3])].map(v =>
-    dtype === 'bool' ? v % 2 : v,
-  )
-}
-
-function inputOf({ dtype, shape, picks }: Input, small: boolean, lead: readonly number[] = []): HostTensor {
-  const values = valuesOf(dtype, small)
-  const whole = [...lead, ...shape]
-  const pick = (i: number): number => picks[i % picks.length] + Math.floor(i / picks.length)
-  return tensor(
-    dtype,
-    Array.from({ length: sizeOf(whole) }, (_, i) => values[pick(i) % values.length]),
-    whole,
-  )
-}
-
-/** A value of an input's type that a program draws: at each position one of the values that the input may have. */
-function drawn({ dtype, shape }: Input, small: boolean, words: readonly Value[]): Value {
-  const position = ops.reshape(ops.iota('uint32', [sizeOf(shape)], 0), shape)
-  const keys = words.map(word => ops.broadcastInDim(word, shape, []))
-  const [bits] = ops.threefry2x32([keys[0], keys[1], ops.zerosLike(position), position])
-  const values = valuesOf(dtype, small)
-  const choice = ops.rem(bits, values.length)
-  return values.reduce<Value>(
-    (rest, v, i) => ops.select(ops.eq(choice, i), ops.full(shape, v, dtype), rest),
-    ops.full(shape, 0, dtype),
-  )
-}
-
-const input: fc.Arbitrary<Input> = fc.record({
-  dtype: fc.constantFrom(...everyDType),
-  shape: fc.oneof(
-    { weight: 12, arbitrary: fc.constantFrom(...shapes) },
-    { weight: 1, arbitrary: fc.constantFrom(...longShapes) },
-  ),
-  picks: fc.array(fc.nat(50), { minLength: 1, maxLength: 7 }),
-  batched: fc.boolean(),
-})
-const choices = { op: fc.nat(999), operand: fc.nat(99), a: fc.nat(11), b: fc.nat(11) }
-const innerStep: fc.Arbitrary<Step> = fc.record({ ...choices, inner: fc.constant([]) })
-const step: fc.Arbitrary<Step> = fc.record({ ...choices, inner: fc.array(innerStep, { minLength: 1, maxLength: 4 }) })
-const aCase = fc.record({
-  inputs: fc.array(input, { minLength: 1, maxLength: 3 }),
-  steps: fc.array(step, { minLength: 1, maxLength: 10 }),
-  small: fc.boolean(),
-  last: fc.option(fc.nat(20)),
-})
-type Case = typeof aCase extends fc.Arbitrary<infer T> ? T : never
 
 async function compiled(program: Program, inputs: readonly HostTensor[], on = backend): Promise<HostTensor[]> {
   const executable = await on.compile(program)
   const outputs = await executable.run(inputs.map(t => on.put(t)))
   return Promise.all(outputs.map(b => b.read()))
-}
-
-function compare(
-  actual: readonly HostTensor[],
-  expected: readonly HostTensor[],
-  tolerances: readonly Tolerance[],
-  program: Program,
-  inputs: readonly HostTensor[],
-): void {
-  expected.forEach((e, i) => {
-    const wrong = difference(actual[i], e, tolerances[i], isXla)
-    if (wrong) expect.fail(`output ${i} ${wrong}\n${program}\n${inputs.map(show).join('\n')}`)
-  })
 }
 
 function traced({ steps, last }: Case, inputs: readonly HostTensor[], table: Table, small: boolean) {
@@ -139,6 +61,17 @@ function traced({ steps, last }: Case, inputs: readonly HostTensor[], table: Tab
     return built.outputs
   })
   return { program, tolerances }
+}
+
+/** Throws if results on the backend differ from the interpreter's. */
+function compare(
+  actual: readonly HostTensor[],
+  expected: readonly HostTensor[],
+  tolerances: readonly Tolerance[],
+  program: Program,
+  inputs: readonly HostTensor[],
+): void {
+  compareResults(actual, expected, tolerances, program, inputs, isXla)
 }
 
 const near: Tolerance = { ulps: 64, absolute: 1e-4, eitherZero: true }

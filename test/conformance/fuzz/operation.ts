@@ -20,10 +20,12 @@ export interface Context extends Step {
   small: boolean
   /** Applies the inner steps to values. Returns the last result of the first value's type, or that value. */
   inside: (values: readonly Value[]) => Value
+  /** The same in a branch or a loop that not all devices take, or not as often: nothing in it is about devices. */
+  insideBranch: (values: readonly Value[]) => Value
 }
 
-/** Adds equations on `x`, or is undefined where the operation does not apply. */
-export type Operation = (x: Value, context: Context) => Value | undefined
+/** Adds equations on `x`, whose results it returns. It is undefined where the operation does not apply. */
+export type Operation = (x: Value, context: Context) => Value | readonly Value[] | undefined
 
 export const axisOf = (x: Value, n: number): number => n % x.ndim
 export const given =

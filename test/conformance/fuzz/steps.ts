@@ -177,10 +177,12 @@ const numpy: Operation[] = [
   whenNumber(lifted((x, y) => np.add(x, np.astype(y, 'int32')))),
 ]
 
-/** Operations of a program; `structures` have a body, which is made of the `flat` ones. */
+/** Operations of a program; `structures` have a body, which is made of the others. */
 export interface Table {
   flat: readonly Operation[]
   structures: readonly Operation[]
+  /** Operations that all devices of a mesh compute together. Branches lack them. */
+  collective?: readonly Operation[]
 }
 
 export const differentiable: Table = { flat: moves, structures: differentiableStructures }
@@ -240,11 +242,11 @@ const alike =
     v.dtype === x.dtype && sameShape(v.shape, x.shape)
 
 /** The values that steps make. */
-function apply(table: Table, inputs: readonly Value[], steps: readonly Step[], small: boolean): Value[] {
+export function apply(table: Table, inputs: readonly Value[], steps: readonly Step[], small: boolean): Value[] {
   const made = [...inputs]
-  // Each structure is twice as likely as a flat operation.
-  const operations = [...table.flat, ...table.structures, ...table.structures]
-  const flat: Table = { flat: table.flat, structures: [] }
+  const { flat, structures, collective = [] } = table
+  // Each structure and each collective is twice as likely as a flat operation.
+  const operations = [...flat, ...structures, ...structures, ...collective, ...collective]
   const maxSize = Math.max(MAX_SIZE, ...inputs.map(v => v.size))
   for (const step of steps) {
     const x = made[step.operand % made.length]
@@ -252,10 +254,19 @@ function apply(table: Table, inputs: readonly Value[], steps: readonly Step[], s
       const found = made.filter(alike(like))
       return found.length === 0 ? like : found[step.b % found.length]
     }
-    const inside = (values: readonly Value[]): Value =>
-      apply(flat, values, step.inner, small).findLast(alike(values[0])) ?? values[0]
-    const result = operations[step.op % operations.length](x, { ...step, other, small, inside })
-    if (result !== undefined && result.size <= maxSize && result.ndim <= MAX_AXES) made.push(result)
+    const within =
+      (innerTable: Table) =>
+      (values: readonly Value[]): Value =>
+        apply(innerTable, values, step.inner, small).findLast(alike(values[0])) ?? values[0]
+    const context: Context = {
+      ...step,
+      other,
+      small,
+      inside: within({ flat, structures: [], collective }),
+      insideBranch: within({ flat, structures: [] }),
+    }
+    for (const result of [operations[step.op % operations.length](x, context) ?? []].flat())
+      if (result.size <= maxSize && result.ndim <= MAX_AXES) made.push(result)
   }
   return made.slice(inputs.length)
 }

@@ -21,6 +21,9 @@ const body =
   ({ inside }: Context) =>
   (...tensors: Tensor[]): Tensor =>
     new Tensor(inside(tensors.map(t => t.value)))
+/** The same for a branch, or a loop whose length depends on the data. */
+const branch = (context: Context): ((...tensors: Tensor[]) => Tensor) =>
+  body({ ...context, inside: context.insideBranch })
 
 /** A scan over the rows of x: the body makes a new carry of the row, the carry and an array from outside. */
 function scanRows(x: Value, context: Context): Value {
@@ -44,13 +47,13 @@ export const differentiableStructures: readonly Operation[] = [
   lifted((x, y, c) =>
     lax.switchBranch(
       choice(x, y, 3),
-      [body(c), (left, right) => body(c)(lax.max(left, right), left), left => left],
+      [branch(c), (left, right) => branch(c)(lax.max(left, right), left), left => left],
       x,
       y,
     ),
   ),
   lifted((x, y, c) =>
-    lax.cond(choice(x, y, 2), body(c), (left, right) => lax.select(lax.lt(left, right), right, left), x, y),
+    lax.cond(choice(x, y, 2), branch(c), (left, right) => lax.select(lax.lt(left, right), right, left), x, y),
   ),
   given(x => x.ndim > 0 && x.shape[0] <= 17, scanRows),
   given(x => x.ndim > 0 && x.shape[0] <= 17, scanRows),
@@ -65,7 +68,7 @@ export const differentiableStructures: readonly Operation[] = [
       return customVjp(
         (left: Tensor, right: Tensor) => f(left, right),
         (left, right) => [f(left, right), right],
-        (right: Tensor, ct) => [lax.neg(ct), lax.select(lax.lt(right, ct), ct, right)],
+        (right: Tensor, ct) => [lax.neg(ct), lax.select(lax.lt(right, 1), ct, lax.mul(ct, 0.5))],
       )(x, y)
     }),
   ),
@@ -74,5 +77,5 @@ export const differentiableStructures: readonly Operation[] = [
 /** Besides, loops whose length depends on the data. */
 export const everyStructure: readonly Operation[] = [
   ...differentiableStructures,
-  lifted((x, y, c) => lax.foriLoop(0, choice(x, y, 4), (i, state) => body(c)(state, y, i), x)),
+  lifted((x, y, c) => lax.foriLoop(0, choice(x, y, 4), (i, state) => branch(c)(state, y, i), x)),
 ]

@@ -3,6 +3,7 @@ import { allocate, isFloat } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import { bytesOf, bytesOfType, castHost, concatenateHost, sizeOf, tensorFromBytes } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import { sameShape } from '../../program/aval.js'
 import { is } from '../../program/program.js'
 import type { Equation } from '../../program/program.js'
 import { shardShape, shardStarts } from '../../program/sharding.js'
@@ -122,7 +123,7 @@ export async function gatherWhole(part: HostTensor, { spec }: NamedSharding, pla
 export function ownPart(whole: HostTensor, sharding: NamedSharding, place: Place): HostTensor {
   const shape = shardShape(whole.shape, sharding)
   const start = shardStarts(whole.shape, sharding)[place.communicator.rank]
-  return start.every(s => s === 0) && sizeOf(shape) === sizeOf(whole.shape) ? whole : partAt(whole, start, shape)
+  return sameShape(shape, whole.shape) ? whole : partAt(whole, start, shape)
 }
 
 const gathered = async (x: HostTensor, dim: number, group: Group, { communicator }: Place): Promise<HostTensor> =>

@@ -1,7 +1,9 @@
 import { formatAval, sameAval } from '../../program/aval.js'
 import type { Aval } from '../../program/aval.js'
 import { check } from '../../../base/errors.js'
+import { hostScalar } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import { Lit } from '../../program/program.js'
 import type { Atom, Equation } from '../../program/program.js'
 import { NamedSharding, sameSharding } from '../../program/sharding.js'
 import type { Backend, Buffer, Executable, ExecutableStats } from '../backend.js'
@@ -101,8 +103,11 @@ export class ProcessExecutable implements Executable {
       results.push(computed)
       takeResults(segments[i], computed, values, isInput, written)
       const collectives: OwnCollective[] = []
-      for (const { equation } of regions)
-        collectives.push({ equation, operand: await values.get(equation.inputs[0])!.read() })
+      for (const { equation } of regions) {
+        const [x] = equation.inputs
+        const operand = x instanceof Lit ? hostScalar(x.aval.dtype, x.value) : await values.get(x)!.read()
+        collectives.push({ equation, operand })
+      }
       const received = await runCollectives(collectives, this.place)
       regions.forEach(({ equation }, n) => values.set(equation.outputs[0], this.backend.put(received[n])))
     }

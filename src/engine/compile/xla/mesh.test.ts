@@ -4,9 +4,12 @@ import { xlaPlugin } from '../../../../test/xla-plugin.js'
 import { variedArray } from '../../../../test/varied-array.js'
 import { setBackend } from '../../api/engine.js'
 import { TensorType } from '../../api/eval-shape.js'
+import { jit } from '../../api/jit.js'
+import * as lax from '../../api/lax.js'
 import { devicePut } from '../../api/mesh.js'
 import * as np from '../../api/np.js'
 import { openBackend } from '../../api/open-backend.js'
+import { shardMap } from '../../api/shard-map.js'
 import { specialize } from '../../api/specialize.js'
 import type { ExampleTypes } from '../../api/specialize.js'
 import type { Tensor } from '../../api/tensor.js'
@@ -18,6 +21,27 @@ describe.skipIf(!xlaPlugin)('programs on the devices of a mesh', () => {
   const opened = (): Promise<Backend> =>
     (xla ??= openBackend('xla', { plugin: xlaPlugin, cpuDevices: 8, cache: false }))
   meshConformance(opened)
+
+  it('keep NaN in the extremes of an array that is divided', async () => {
+    setBackend(await opened())
+    const x = devicePut(np.array([1, NaN, 3, 2]), new NamedSharding(new Mesh({ data: 4 }), P('data')))
+    const extremes = jit((v: Tensor) => np.stack([np.max(v), np.min(v)]))
+    expect(await extremes(x).numbers()).toEqual([NaN, NaN])
+  })
+
+  it('run a shardMap of arrays without elements', async () => {
+    setBackend(await opened())
+    const mesh = new Mesh({ data: 4 })
+    const f = shardMap(
+      (x: Tensor, y: Tensor) => [np.add(x, y), np.expandDims(np.astype(lax.axisIndex('data'), 'float32'), 0)],
+      mesh,
+      { in: P('data'), out: P('data') },
+    )
+    const [empty, numbers] = jit(f)(np.zeros([0, 4]), np.ones([0, 4]))
+    expect(empty.shape).toEqual([0, 4])
+    expect(await empty.numbers()).toEqual([])
+    expect(await numbers.numbers()).toEqual([0, 1, 2, 3])
+  })
 
   it('specialize computes where the weights are, and takes back what it returned', async () => {
     setBackend(await opened())

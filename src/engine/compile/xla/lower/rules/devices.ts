@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../../../base/host-tensor.js'
 import { deviceGroups } from '../../../../program/sharding.js'
 import type { Mesh, MeshAxis } from '../../../../program/sharding.js'
 import { expandShardMap, onOneDevice } from '../../../../transform/expand-shard-map.js'
@@ -24,17 +25,33 @@ export const deviceRules = {
     if (!module.mesh) return module.inline(block, expandShardMap(params), inputs)
     // Within a device's program, a shardMap or a constraint is about arrays that this device has as a whole.
     const body = onOneDevice(params.body)
-    const types = body.inputs.map(v => v.aval)
-    const region = block.region(types, (inner, values) => module.inline(inner, body, values), 'sdy.return')
+    // Arrays without elements are made on each side: of a region that is given these alone, XLA loses the place.
+    const isFull = inputs.map(x => sizeOf(x.aval.shape) > 0)
+    const isFullResult = outs.map(o => sizeOf(o.shape) > 0)
+    const passed = inputs.filter((_, i) => isFull[i])
+    const returned = outs.filter((_, i) => isFullResult[i])
+    const region = block.region(
+      body.inputs.filter((_, i) => isFull[i]).map(v => v.aval),
+      (inner, values) => {
+        const rest = values[Symbol.iterator]()
+        const all = body.inputs.map((v, i) => (isFull[i] ? rest.next().value! : inner.constant(0, v.aval)))
+        return module.inline(inner, body, all).filter((_, i) => isFullResult[i])
+      },
+      'sdy.return',
+    )
     const attributes = {
       in_shardings: shardingsText(
-        inSpecs,
-        inputs.map(x => x.aval),
+        inSpecs.filter((_, i) => isFull[i]),
+        passed.map(x => x.aval),
       ),
       manual_axes: manualAxesText(mesh),
-      out_shardings: shardingsText(outSpecs, outs),
+      out_shardings: shardingsText(
+        outSpecs.filter((_, i) => isFullResult[i]),
+        returned,
+      ),
     }
-    return block.several('sdy.manual_computation', inputs, outs, attributes, [region])
+    const results = block.several('sdy.manual_computation', passed, returned, attributes, [region])[Symbol.iterator]()
+    return outs.map((o, i) => (isFullResult[i] ? results.next().value! : block.constant(0, o)))
   },
 
   psum: ({ block, module }, [x], { axes }) => [

@@ -35,6 +35,21 @@ const reduction =
     return [sums ? widened(block, x, run) : run(x)]
   }
 
+/**
+ * The largest or smallest element. XLA's devices combine what each has found by a comparison that loses NaN, on a
+ * processor, so on a mesh they also tell each other whether there was one.
+ */
+const extreme =
+  (foldOf: (dtype: DType) => Fold) =>
+  (context: LoweringContext, [x]: readonly Lowered[], params: ReduceParams): Lowered[] => {
+    const { block, module } = context
+    const [found] = reduction(foldOf)(context, [x], params)
+    const isNaN = module.mesh && params.axes.length > 0 && ops.isNaNOf(block, x)
+    if (!isNaN) return [found]
+    const [hasNaN] = reduction(() => or)(context, [isNaN], params)
+    return [ops.select(block, hasNaN, ops.like(block, found, NaN), found)]
+  }
+
 const or: Fold = { operation: 'or', initial: 0 }
 const and: Fold = { operation: 'and', initial: 1 }
 
@@ -91,8 +106,8 @@ const reduceSum: Lowering<'reduceSum'> = (context, [x], params) => {
 export const reduceRules = {
   reduceSum,
   reduceProd: reduction(productOf, true),
-  reduceMax: reduction(maxOf),
-  reduceMin: reduction(minOf),
+  reduceMax: extreme(maxOf),
+  reduceMin: extreme(minOf),
   reduceAnd: reduction(() => and),
   reduceOr: reduction(() => or),
   argmax: bestIndex('GT'),
