@@ -54,12 +54,17 @@ function activationBytes({ model, router, train, distill }: RunConfig): number {
 
 /**
  * Throws a SwitchyardError with the numbers, and with settings that fit, if training would take more memory than is
- * free.
+ * free. `where`: what the message begins with.
  */
-export function requireMemory(config: RunConfig, state: StateBytes, free?: number, share?: ShareOfRun): void {
+export function requireMemory(
+  config: RunConfig,
+  state: StateBytes,
+  free?: number,
+  { share, where = '' }: { share?: ShareOfRun; where?: string } = {},
+): void {
   const estimate = (run: RunConfig, bytes: StateBytes): number => trainingBytes(run, bytes, share)
   const answers = share?.answers ? '; this process also evaluates, with all parameters' : ''
-  const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)}${answers})`
+  const task = `${where}training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)}${answers})`
   const problem = memoryProblem(
     task,
     estimate(config, state),

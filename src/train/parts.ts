@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { ConfigError } from '../base/errors.js'
 import { batchStream } from '../data/batches/prefetch.js'
 import { seqioBatches } from '../data/batches/seqio-order.js'
@@ -81,7 +82,12 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const schedule = values.schedule ?? makeSchedule(train.schedule, train.steps)
   const types = own.types()
   const state = { ...stateBytes(types), teacher: values.teacher?.bytes }
-  requireMemory(config, state, undefined, own.layouts ? shareOfProcess(types, own.layouts) : undefined)
+  const shareHere = own.layouts ? shareOfProcess(types, own.layouts) : undefined
+  // Machines differ: if a process has too little memory, all say which.
+  await currentJob().share(async (rank, size) => {
+    const where = size > 1 ? `process ${rank} of ${size} (on ${hostname()}): ` : ''
+    requireMemory(config, state, undefined, { share: shareHere, where })
+  })
   const given = values.task ?? (await loadTask(config.task, codec))
   const task = values.metrics === undefined ? given : withMetrics(given, values.metrics)
   const isNew = config.from === null && codec === undefined

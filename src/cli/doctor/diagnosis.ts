@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { formatBytes } from '../../base/format.js'
 import { libraryVersion } from '../../base/version.js'
 import { openBackend } from '../../engine/api/open-backend.js'
-import { findMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
+import { findMpi, isOpenMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
 import { MpiLibrary } from '../../engine/compile/processes/mpi/library.js'
 import { findPlugin, findPlugins, hasDevices, sitePackages } from '../../engine/compile/xla/find-plugin.js'
 import type { FoundPlugin } from '../../engine/compile/xla/find-plugin.js'
@@ -48,7 +48,7 @@ interface Findings {
   readonly plugins: readonly Plugin[]
   /** null: there is no plugin. */
   readonly xla: Tried | null
-  /** What connects several processes; null: there is no MPICH. */
+  /** What connects several processes; null: there is no MPI. */
   readonly mpi: { readonly path: string; readonly version: string } | { readonly failure: string } | null
   /** The command that installs what is missing. */
   readonly install: string | null
@@ -189,7 +189,11 @@ function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla,
 
 const describeMpi = (mpi: Findings['mpi']): string => {
   if (mpi === null) return `no MPICH was found, which switchyard launch needs: ${mpiInstallation()}`
-  return 'failure' in mpi ? `do not run: ${mpi.failure}` : `${mpi.version}, for switchyard launch: ${mpi.path}`
+  if ('failure' in mpi) return `do not run: ${mpi.failure}`
+  const use = isOpenMpi(mpi.path)
+    ? `for its mpirun (switchyard launch needs MPICH: ${mpiInstallation()})`
+    : 'for switchyard launch'
+  return `${mpi.version}, ${use}: ${mpi.path}`
 }
 
 const deviceRow = ({ kind, usedBytes, limitBytes }: Device): [string, string][] =>

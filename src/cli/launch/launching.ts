@@ -4,10 +4,11 @@ import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
-import { findMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
+import { findMpi, isOpenMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
+import { startedJob } from '../../engine/compile/processes/mpi/started-job.js'
 import { Exit } from '../shared/exit.js'
 import { invocation } from '../shared/invocation.js'
-import { jobCommands, LAUNCHER } from '../shared/job.js'
+import { jobCommands, LAUNCHER, oneProcess } from '../shared/job.js'
 import type { JobMessage } from '../shared/job.js'
 import { shellWord } from '../shared/shell-word.js'
 import { ProcessManager } from './process-manager.js'
@@ -34,10 +35,9 @@ export async function launch(processes: number, command: readonly string[]): Pro
     throw new ConfigError(
       `${command[0]} does not run as several processes: launch runs ${jobCommands.join(', ')}, as in launch --processes ${processes} -- train g2p --mesh data=${processes}`,
     )
-  if (findMpi() === undefined)
-    throw new SwitchyardError(
-      `launch needs MPICH, and none was found. Install it (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library`,
-    )
+  const started = startedJob()
+  if (started !== undefined) throw oneProcess('launch', started)
+  requireMpich(processes, command)
   const manager = new ProcessManager(processes)
   const children = Array.from({ length: processes }, (_, rank) => start(manager, rank, command))
   const signals = passOnSignals(children)
@@ -53,6 +53,19 @@ export async function launch(processes: number, command: readonly string[]): Pro
   } finally {
     signals.stop()
   }
+}
+
+/** Throws a SwitchyardError if there is no MPI whose processes can be started without its own mpiexec. */
+function requireMpich(processes: number, command: readonly string[]): void {
+  const path = findMpi()
+  if (path === undefined)
+    throw new SwitchyardError(
+      `launch needs MPICH, and none was found. Install it (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library`,
+    )
+  if (isOpenMpi(path))
+    throw new SwitchyardError(
+      `launch needs MPICH, and ${path} is Open MPI's, which only its own mpirun starts: mpirun -n ${processes} ${invocation()} ${command.map(word => shellWord(word)).join(' ')}. Or install MPICH: ${mpiInstallation()}`,
+    )
 }
 
 /** Starts a process. It is in a group of its own, so that Ctrl-C of a terminal reaches it once, by `passOnSignals`. */
@@ -107,11 +120,12 @@ function sharedMemoryOf(pid: number | undefined): string[] {
   }
 }
 
-/** Passes Ctrl-C and SIGTERM on to the processes, which save and end. The second signal ends them. */
+/** Passes Ctrl-C and SIGTERM on to the processes, which save and end. A further Ctrl-C ends them: see `onInterrupt`. */
 function passOnSignals(children: readonly ChildProcess[]): { readonly count: number; stop: () => void } {
   let count = 0
   const handle = (signal: NodeJS.Signals): void => {
-    for (const child of children) child.kill(count === 0 ? signal : 'SIGKILL')
+    const isImpatient = count > 0 && signal === 'SIGINT'
+    for (const child of children) child.kill(isImpatient ? 'SIGKILL' : signal)
     count++
   }
   const signals = ['SIGINT', 'SIGTERM'] as const

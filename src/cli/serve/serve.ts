@@ -12,8 +12,8 @@ Examples:
   switchyard serve spell=runs/spell-2 --port 0 --api-key-file keys.txt --host 0.0.0.0
 
 A model that cannot be loaded does not end the command while another one answers: see /health.
-The server stops when it gets SIGTERM or Ctrl-C: it finishes running requests and refuses new ones. A second signal ends
-it at once. The log goes to the standard output, one line of JSON for each request. TLS is left to a proxy.`
+The server stops when it gets SIGTERM or Ctrl-C: it finishes running requests and refuses new ones. A further Ctrl-C
+ends it at once. The log goes to the standard output, one line of JSON for each request. TLS is left to a proxy.`
 
 export const serveCommand = (): Command =>
   withPagingOptions(new Command('serve'), ' (for each model, divided among its replicas)')

@@ -58,7 +58,7 @@ export async function serveModels(texts: readonly string[], options: ServeOption
     pins,
   })
   const { signal, stop } = onInterrupt(() =>
-    console.error('stopping: running requests are finished, new ones refused; a second signal ends them at once'),
+    console.error('stopping: running requests are finished, new ones refused; Ctrl-C (again) ends them at once'),
   )
   try {
     const server = await serve({

@@ -1,11 +1,15 @@
 /**
- * The first SIGINT (Ctrl-C) or SIGTERM aborts `signal`; the second one ends the process immediately, with exit code
- * 130. `stop` restores the default behaviour of these signals.
+ * The first SIGINT (Ctrl-C) or SIGTERM aborts `signal`. A further Ctrl-C ends the process immediately, with exit code
+ * 130. A further SIGTERM does not: whatever stops a job, such as SLURM at its time limit, may send several at once, and
+ * has SIGKILL for those that do not end. `stop` restores the default behaviour of these signals.
  */
 export function onInterrupt(announce: () => void): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController()
-  const handle = (): void => {
-    if (controller.signal.aborted) process.exit(130)
+  const handle = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) {
+      if (name === 'SIGINT') process.exit(130)
+      return
+    }
     controller.abort()
     announce()
   }

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../base/errors.js'
 import type { Backend } from '../../engine/compile/backend.js'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
-import { jobSize } from '../../engine/compile/processes/mpi/join-job.js'
+import { startedJob } from '../../engine/compile/processes/mpi/started-job.js'
+import type { StartedJob } from '../../engine/compile/processes/mpi/started-job.js'
 import { invocation } from './invocation.js'
 
 /** The commands that run as several processes. */
@@ -15,6 +16,9 @@ export const LAUNCHER = 'SWITCHYARD_LAUNCHER'
 /** How long the other processes wait before they print an error: if the first has the same, it ends them. */
 const PATIENCE_MS = 2000
 
+/** How long the last output takes to reach the command that has started the processes. */
+const OUTPUT_MS = 500
+
 let processes: Communicator | null = null
 /** Shows this process's output again, if `mute` hides it. */
 let unmute = (): void => undefined
@@ -24,28 +28,32 @@ let unmute = (): void => undefined
  * computes on each process, instead of ONNX Runtime. Throws a ConfigError for a command that is one process.
  */
 export async function enterJob(command: string, inner?: () => Promise<Backend>): Promise<boolean> {
-  const size = jobSize()
-  // A process that mpiexec has started alone may do anything.
-  if (size === undefined || (size === 1 && !jobCommands.includes(command))) return false
-  if (!jobCommands.includes(command))
-    throw new ConfigError(
-      `${command} runs as one process, and was started as ${size}: start it without mpiexec or srun (several processes run ${jobCommands.join(', ')})`,
-    )
+  const started = startedJob()
+  if (started === undefined) return false
+  if (!jobCommands.includes(command)) throw oneProcess(command, started)
   const { setBackend } = await import('../../engine/api/engine.js')
   const { joinProcesses } = await import('../../engine/api/open-backend.js')
   const backend = await joinProcesses(await inner?.())
   setBackend(backend)
   processes = backend.processes
   if (processes.rank > 0) mute()
+  // Open MPI's mpirun gives processes a terminal, also where its own output is a file: see `showProgress`.
+  else if (process.env.OMPI_COMM_WORLD_SIZE !== undefined) withoutTerminal()
   endWithLauncher()
   return true
 }
+
+/** The error for a command that was started as several processes and is one. */
+export const oneProcess = (command: string, { size, starter }: StartedJob): ConfigError =>
+  new ConfigError(
+    `${command} runs as one process, and was started as ${size ?? 'several'}: start it without ${starter.split(' ')[0]} (several processes run ${jobCommands.join(', ')})`,
+  )
 
 /** The command that starts the package as this one was started: by itself, or as several processes. */
 export const jobInvocation = (): string => {
   if (processes === null) return invocation()
   return process.env[LAUNCHER] === undefined
-    ? `mpiexec -n ${processes.size} ${invocation()}`
+    ? `${startedJob()?.starter ?? 'mpiexec'} -n ${processes.size} ${invocation()}`
     : `${invocation()} launch --processes ${processes.size} --`
 }
 
@@ -73,7 +81,11 @@ export async function endJob(code: number): Promise<void> {
   if (code === 0 || code === 130) await processes.leave()
   // The launcher ends the others, without MPI's own message.
   else if (process.env[LAUNCHER] !== undefined) process.exit(code)
-  else processes.abort(code)
+  else {
+    // SLURM ends a job that is aborted at once, and what its processes have just written is lost.
+    await sleep(OUTPUT_MS)
+    processes.abort(code)
+  }
 }
 
 /** Only the first process prints. */
@@ -87,6 +99,11 @@ function mute(): void {
       return true
     }) as typeof stream.write
   unmute = () => streams.forEach((stream, i) => (stream.write = writes[i] as typeof stream.write))
+}
+
+/** Has progress printed as lines, as in a file. */
+function withoutTerminal(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.isTTY = false
 }
 
 /** Ends this process if the one that launched it has ended, so that none is left behind. */

@@ -5,8 +5,8 @@ import { SwitchyardError } from '../../../../base/errors.js'
 import { cachedPromise } from '../../../../base/promise-cache.js'
 import { everyone, ProcessEndedError } from '../communicator.js'
 import type { Communicator, Group, Reduction } from '../communicator.js'
-import { COMM_WORLD, operations, types } from './library.js'
-import type { Handle, MpiLibrary } from './library.js'
+import type { Handle } from './abi.js'
+import type { Argument, FunctionName, MpiLibrary } from './library.js'
 
 /** Where a process of the job runs. */
 interface Peer {
@@ -27,6 +27,8 @@ const LONGEST_PAUSE_MS = 1
 const PAUSE_SHARE = 1 / 16
 /** How often a waiting process looks whether the others are alive. */
 const CHECK_MS = 1000
+/** More than MPI_Status takes in any binary interface (20 to 32 bytes). */
+const STATUS_BYTES = 64
 /** What is known about a peer, in bytes of UTF-8: more than the longest name of a host (255) and a pid take. */
 const PEER_BYTES = 512
 
@@ -54,6 +56,7 @@ export class MpiCommunicator implements Communicator {
   /** Joins the job that this process was started in. */
   static async join(mpi: MpiLibrary): Promise<MpiCommunicator> {
     mpi.initialize()
+    const { COMM_WORLD } = mpi.handles
     const [rank, size] = [mpi.read('Comm_rank', COMM_WORLD), mpi.read('Comm_size', COMM_WORLD)]
     const communicator = new MpiCommunicator(mpi, rank, size, COMM_WORLD)
     communicator.peers = await communicator.meet()
@@ -65,6 +68,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   async reduce(data: TypedArray, how: Reduction, group: Group): Promise<TypedArray> {
+    const { handles } = this.mpi
     const result = emptyLike(data, data.length)
     for (let at = 0; at < data.length; at += MAX_COUNT) {
       const [from, to] = [data, result].map(array => array.subarray(at, at + MAX_COUNT))
@@ -73,8 +77,8 @@ export class MpiCommunicator implements Communicator {
         from,
         to,
         to.length,
-        typeOf(data),
-        operations[how],
+        this.typeOf(data),
+        handles[how === 'sum' ? 'SUM' : 'MAX'],
         comm,
       ])
     }
@@ -89,8 +93,8 @@ export class MpiCommunicator implements Communicator {
       data,
       result,
       result.length,
-      typeOf(data),
-      operations.sum,
+      this.typeOf(data),
+      this.mpi.handles.SUM,
       comm,
     ])
     return result
@@ -98,44 +102,44 @@ export class MpiCommunicator implements Communicator {
 
   async gather(bytes: Uint8Array, group: Group): Promise<Uint8Array> {
     const result = new Uint8Array(bytes.length * group.length)
-    const { count, type } = unitsOf(bytes.length)
+    const { count, type } = this.unitsOf(bytes.length)
     await this.operation(group, [bytes, result], comm => ['Iallgather', bytes, count, type, result, count, type, comm])
     return result
   }
 
   async exchange(bytes: Uint8Array, group: Group): Promise<Uint8Array> {
     const result = new Uint8Array(bytes.length)
-    const { count, type } = unitsOf(bytes.length / group.length)
+    const { count, type } = this.unitsOf(bytes.length / group.length)
     await this.operation(group, [bytes, result], comm => ['Ialltoall', bytes, count, type, result, count, type, comm])
     return result
   }
 
   async send(bytes: Uint8Array, to: number): Promise<void> {
-    const { count, type } = unitsOf(bytes.length)
+    const { count, type } = this.unitsOf(bytes.length)
     await this.operation(null, [bytes], comm => ['Isend', bytes, count, type, to, 0, comm])
   }
 
   async receive(length: number, from: number): Promise<Uint8Array> {
     const result = new Uint8Array(length)
-    const { count, type } = unitsOf(length)
+    const { count, type } = this.unitsOf(length)
     await this.operation(null, [result], comm => ['Irecv', result, count, type, from, 0, comm])
     return result
   }
 
   async broadcast(bytes: Uint8Array, root: number): Promise<Uint8Array> {
     const result = bytes.slice()
-    const { count, type } = unitsOf(bytes.length)
+    const { count, type } = this.unitsOf(bytes.length)
     await this.operation(null, [result], comm => ['Ibcast', result, count, type, root, comm])
     return result
   }
 
   async duplicate(): Promise<MpiCommunicator> {
-    const all = this.mpi.read('Comm_dup', this.all)
+    const all = this.mpi.readHandle('Comm_dup', this.all)
     return new MpiCommunicator(this.mpi, this.rank, this.size, all, this.peers)
   }
 
   abort(code: number): never {
-    this.mpi.call('Abort', COMM_WORLD, code)
+    this.mpi.call('Abort', this.mpi.handles.COMM_WORLD, code)
     process.exit(code)
   }
 
@@ -162,13 +166,13 @@ export class MpiCommunicator implements Communicator {
   private async operation(
     group: Group | null,
     memory: readonly ArrayBufferView[],
-    call: (comm: Handle) => [Parameters<MpiLibrary['call']>[0], ...(number | ArrayBufferView | null)[]],
+    call: (comm: Handle) => [FunctionName, ...Argument[]],
   ): Promise<void> {
     const comm =
       group === null || (group.length === this.size && group.every((r, i) => r === i))
         ? this.all
         : await this.handleOf(group)
-    const request = new Int32Array(1)
+    const request = this.mpi.memoryForHandle()
     const [name, ...args] = call(comm)
     this.mpi.call(name, ...args, request)
     inUse.add(memory)
@@ -179,9 +183,9 @@ export class MpiCommunicator implements Communicator {
     }
   }
 
-  private async finished(request: Int32Array): Promise<void> {
+  private async finished(request: Int32Array | BigInt64Array): Promise<void> {
     const done = new Int32Array(1)
-    const status = new Int32Array(16)
+    const status = new Uint8Array(STATUS_BYTES)
     const begin = performance.now()
     let checked = begin
     for (;;) {
@@ -205,9 +209,9 @@ export class MpiCommunicator implements Communicator {
   }
 
   private async makeHandle(group: Group): Promise<Handle> {
-    const world = this.mpi.read('Comm_group', this.all)
-    const members = this.mpi.read('Group_incl', world, group.length, Int32Array.from(group))
-    return this.mpi.read('Comm_create_group', this.all, members, 0)
+    const world = this.mpi.readHandle('Comm_group', this.all)
+    const members = this.mpi.readHandle('Group_incl', world, group.length, Int32Array.from(group))
+    return this.mpi.readHandle('Comm_create_group', this.all, members, 0)
   }
 
   /** Tells all processes where this one runs, and learns where they do. */
@@ -219,6 +223,24 @@ export class MpiCommunicator implements Communicator {
       const bytes = all.subarray(i * PEER_BYTES, (i + 1) * PEER_BYTES)
       return JSON.parse(new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)))) as Peer
     })
+  }
+
+  /** Bytes as few elements of a type. */
+  private unitsOf(bytes: number): { count: number; type: Handle } {
+    const { INT64_T, INT32_T, BYTE } = this.mpi.handles
+    const [size, type] = bytes % 8 === 0 ? [8, INT64_T] : bytes % 4 === 0 ? [4, INT32_T] : [1, BYTE]
+    checkCount(bytes / size)
+    return { count: bytes / size, type }
+  }
+
+  private typeOf(data: TypedArray): Handle {
+    const { handles } = this.mpi
+    if (data instanceof Float32Array) return handles.FLOAT
+    if (data instanceof Int32Array) return handles.INT32_T
+    if (data instanceof Uint32Array) return handles.UINT32_T
+    if (data instanceof BigInt64Array) return handles.INT64_T
+    if (data instanceof Int8Array) return handles.INT8_T
+    return data instanceof Uint16Array ? handles.UINT16_T : handles.UINT8_T
   }
 }
 
@@ -246,25 +268,9 @@ function isAlive(pid: number): boolean {
 const emptyLike = (data: TypedArray, length: number): TypedArray =>
   new (data.constructor as new (length: number) => TypedArray)(length)
 
-/** Bytes as few elements of a type. */
-function unitsOf(bytes: number): { count: number; type: Handle } {
-  const [size, type] = bytes % 8 === 0 ? [8, types.int64] : bytes % 4 === 0 ? [4, types.int32] : [1, types.byte]
-  checkCount(bytes / size)
-  return { count: bytes / size, type }
-}
-
 function checkCount(count: number): void {
   if (count > 2 ** 31 - 1)
     throw new SwitchyardError(
       `an array of ${count} elements is too large for one message of MPI: use a larger mesh, or a smaller batch or model`,
     )
-}
-
-function typeOf(data: TypedArray): Handle {
-  if (data instanceof Float32Array) return types.float32
-  if (data instanceof Int32Array) return types.int32
-  if (data instanceof Uint32Array) return types.uint32
-  if (data instanceof BigInt64Array) return types.int64
-  if (data instanceof Int8Array) return types.int8
-  return data instanceof Uint16Array ? types.uint16 : types.uint8
 }

@@ -1,18 +1,24 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../../../../base/errors.js'
 import { sitePackages } from '../../xla/find-plugin.js'
 import type { SearchPlaces } from '../../xla/find-plugin.js'
+import { isByPmix } from './started-job.js'
 
 /**
- * The library of an MPI with MPICH's binary interface: MPICH itself, Intel MPI, MVAPICH and Cray MPICH. Its file is
- * named after the interface's version; Debian renames MPICH's.
+ * The files' names by the library's binary interface, of which they contain the version. MPICH's interface is also that
+ * of Intel MPI, MVAPICH and Cray MPICH; Debian renames MPICH's file. MPI's standard one comes from any of them.
  */
-const names = ['libmpi.so.12', 'libmpich.so.12', 'libmpi.12.dylib']
+const names = {
+  mpich: ['libmpi.so.12', 'libmpich.so.12', 'libmpi.12.dylib'],
+  openMpi: ['libmpi.so.40', 'libmpi.40.dylib'],
+  standard: ['libmpi_abi.so.1', 'libmpi_abi.1.dylib'],
+}
 
 /**
  * The path of the MPI library to use: the one that SWITCHYARD_MPI names, or else the first that pip, the system's
- * packages or the environment provide. Throws a ConfigError if the variable names no file.
+ * packages or the environment provide: MPICH before Open MPI, unless Open MPI's mpirun or PMIx has started this
+ * process. Throws a ConfigError if the variable names no file.
  */
 export function findMpi(places: SearchPlaces = {}): string | undefined {
   const { env = process.env } = places
@@ -20,14 +26,19 @@ export function findMpi(places: SearchPlaces = {}): string | undefined {
   if (named) {
     if (!statSync(named, { throwIfNoEntry: false })?.isFile())
       throw new ConfigError(
-        `SWITCHYARD_MPI is ${named}, where there is no file: give the path of MPICH's library, such as .venv/lib/libmpi.so.12`,
+        `SWITCHYARD_MPI is ${named}, where there is no file: give the path of MPI's library, such as .venv/lib/libmpi.so.12`,
       )
     return resolve(named)
   }
-  return libraryFolders(places)
-    .flatMap(folder => names.map(name => join(folder, name)))
+  const folders = libraryFolders(places)
+  const { mpich, openMpi, standard } = names
+  return (isByPmix(env) ? [openMpi, mpich, standard] : [mpich, openMpi, standard])
+    .flatMap(files => folders.flatMap(folder => files.map(name => join(folder, name))))
     .find(path => existsSync(path))
 }
+
+/** Whether a library is Open MPI's, by its name. */
+export const isOpenMpi = (path: string): boolean => /^libmpi\.(so\.)?40\b/.test(basename(realpathSync(path)))
 
 /** The folders in which a library is looked for. */
 function libraryFolders(places: SearchPlaces): string[] {
@@ -42,18 +53,20 @@ function libraryFolders(places: SearchPlaces): string[] {
   const usr = join(root, 'usr/lib')
   const ofSystem = [usr, join(root, 'usr/lib64'), join(root, 'usr/local/lib'), join(root, 'opt/homebrew/lib')]
   const ofArchitecture = existsSync(usr) ? readdirSync(usr).filter(name => /-linux-gnu/.test(name)) : []
-  const ofMpich = [join(root, 'usr/lib64/mpich/lib'), join(root, 'opt/intel/oneapi/mpi/latest/lib')]
+  const ofOneMpi = ['usr/lib64/mpich/lib', 'usr/lib64/openmpi/lib', 'opt/intel/oneapi/mpi/latest/lib'].map(path =>
+    join(root, path),
+  )
   return [
     ...listed('LD_LIBRARY_PATH'),
     ...ofPip,
     ...besideMpiexec,
     ...ofArchitecture.map(name => join(usr, name)),
     ...ofSystem,
-    ...ofMpich,
+    ...ofOneMpi,
   ]
 }
 
-/** The command that installs an MPI. */
+/** The command that installs MPICH. */
 export const mpiInstallation = (env: NodeJS.ProcessEnv = process.env): string =>
   env.VIRTUAL_ENV || env.CONDA_PREFIX
     ? 'pip install mpich==5.0.2'

@@ -2,29 +2,29 @@ import { SwitchyardError } from '../../../../base/errors.js'
 import { MpiCommunicator } from './communicator.js'
 import { findMpi, mpiInstallation } from './find-mpi.js'
 import { MpiLibrary } from './library.js'
+import { startedJob } from './started-job.js'
 
 /**
- * How many processes the job has in which mpiexec, SLURM or `switchyard launch` has started this process; undefined if
- * it was started by itself.
+ * Joins the job that this process was started in: see `startedJob`. All of its processes call this. Throws a
+ * SwitchyardError if no MPI is installed, or if it does not find the other processes.
  */
-export function jobSize(env: NodeJS.ProcessEnv = process.env): number | undefined {
-  const given = env.PMI_SIZE ?? env.OMPI_COMM_WORLD_SIZE ?? (env.PMIX_RANK === undefined ? undefined : env.SLURM_NTASKS)
-  return given !== undefined && /^\d+$/.test(given) ? Number(given) : undefined
-}
-
-/** Joins the job that this process was started in: see `jobSize`. All of its processes call this. */
 export async function joinJob(): Promise<MpiCommunicator> {
+  const started = startedJob()
   const path = findMpi()
   if (path === undefined)
     throw new SwitchyardError(
-      `a job of several processes needs MPICH, and none was found. Install it (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library; switchyard doctor says what is found`,
+      `a job of several processes${started ? `, as ${started.starter} has started this one,` : ''} needs MPI, and none was found. Install MPICH (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library; switchyard doctor says what is found. Where these are no processes of one job, start each by a command of its own`,
     )
-  const communicator = await MpiCommunicator.join(await MpiLibrary.load(path))
-  const expected = jobSize()
-  if (expected !== undefined && communicator.size !== expected)
+  const mpi = await MpiLibrary.load(path)
+  const communicator = await MpiCommunicator.join(mpi)
+  if (started?.size !== undefined && communicator.size !== started.size)
     throw new SwitchyardError(
-      `this process was started as one of ${expected}, but ${path} does not find the others: ` +
-        "start the processes with that library's own mpiexec, with switchyard launch, or with srun --mpi=pmi2",
+      `this process was started as one of ${started.size} (by ${started.starter}), and ${mpi.version} (${path}) finds ${communicator.size === 1 ? 'only itself' : communicator.size}: start the processes with ${waysToStart(mpi)}. Where these are no processes of one job, start each by a command of its own`,
     )
   return communicator
 }
+
+const waysToStart = ({ isOpenMpi }: MpiLibrary): string =>
+  isOpenMpi
+    ? "Open MPI's mpirun, or with srun --mpi=pmix"
+    : 'switchyard launch, with the mpiexec of this MPI, or with srun --mpi=pmi2'

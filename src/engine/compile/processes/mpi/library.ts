@@ -1,116 +1,120 @@
-/** The functions of an MPI library with MPICH's binary interface, and its constants. */
+/** The functions of an MPI library. */
+import { basename } from 'node:path'
 import { ConfigError, SwitchyardError } from '../../../../base/errors.js'
 import { loadKoffi } from '../../koffi.js'
 import { loadLibrary } from '../../shared-library.js'
+import type { Abi, Handle, Handles } from './abi.js'
 import { mpiInstallation } from './find-mpi.js'
+import { mpichAbi } from './mpich-abi.js'
+import { openMpiAbi } from './open-mpi-abi.js'
+import { standardAbi } from './standard-abi.js'
 
-/** A communicator, a datatype, a request, ...: MPICH's handles are integers. */
-export type Handle = number
-
-export const COMM_WORLD: Handle = 0x44000000
-const ERRORS_RETURN: Handle = 0x54000001
-/** Only the thread that has initialized MPI calls it. */
-const THREAD_FUNNELED = 1
-
-export const types = {
-  byte: 0x4c00010d,
-  float32: 0x4c00040a,
-  int8: 0x4c000137,
-  uint8: 0x4c00013b,
-  uint16: 0x4c00023c,
-  int32: 0x4c000439,
-  uint32: 0x4c00043d,
-  int64: 0x4c00083a,
-} as const satisfies { [name: string]: Handle }
-
-export const operations = { max: 0x58000001, sum: 0x58000003 } as const
-
-/** The functions by their types in C: `p` is a pointer, `i` an int or a handle. */
+/** The functions by their types in C: `p` is a pointer, `h` a handle, `i` an int. */
 const signatures = {
-  Get_library_version: 'pp',
   Init_thread: 'ppip',
-  Comm_rank: 'ip',
-  Comm_size: 'ip',
-  Comm_set_errhandler: 'ii',
-  Comm_dup: 'ip',
-  Comm_group: 'ip',
-  Group_incl: 'iipp',
-  Comm_create_group: 'iiip',
-  Iallreduce: 'ppiiiip',
-  Ireduce_scatter_block: 'ppiiiip',
-  Iallgather: 'piipiiip',
-  Ialltoall: 'piipiiip',
-  Ibcast: 'piiiip',
-  Ibarrier: 'ip',
-  Isend: 'piiiiip',
-  Irecv: 'piiiiip',
+  Comm_rank: 'hp',
+  Comm_size: 'hp',
+  Comm_set_errhandler: 'hh',
+  Comm_dup: 'hp',
+  Comm_group: 'hp',
+  Group_incl: 'hipp',
+  Comm_create_group: 'hhip',
+  Iallreduce: 'ppihhhp',
+  Ireduce_scatter_block: 'ppihhhp',
+  Iallgather: 'pihpihhp',
+  Ialltoall: 'pihpihhp',
+  Ibcast: 'pihihp',
+  Ibarrier: 'hp',
+  Isend: 'pihiihp',
+  Irecv: 'pihiihp',
   Test: 'ppp',
   Error_string: 'ipp',
-  Abort: 'ii',
+  Abort: 'hi',
   Finalize: '',
 } as const
 
 export type FunctionName = keyof typeof signatures
-export type Argument = number | ArrayBufferView | null
+export type Argument = Handle | ArrayBufferView | null
 type Call = (...args: Argument[]) => number
 
 /**
- * Settings of the libraries below MPICH, UCX and libfabric. To notice freed memory, both rewrite the machine code of
- * the system's memory functions while they are loaded, which Node's other threads may be running: 1 of 20 starts
- * crashed. UCX's handlers of signals would take the place of Node's.
+ * Settings of Open MPI, and of the libraries below it and MPICH, UCX and libfabric. To notice freed memory, all of them
+ * rewrite the machine code of the system's memory functions while they are loaded, which Node's other threads may be
+ * running: 1 of 20 starts crashed. UCX's and Open MPI's handlers of signals would take the place of Node's.
  */
-const withoutHooks = {
+const settings = {
   UCX_MEM_EVENTS: 'n',
   UCX_MEM_MMAP_HOOK_MODE: 'none',
   UCX_HANDLE_ERRORS: 'none',
   UCX_ERROR_SIGNALS: '',
   FI_MR_CACHE_MONITOR: 'disabled',
+  OMPI_MCA_memory: '^patcher',
+  OMPI_MCA_opal_signal: '',
+  // Its sums of integers of 8 and 16 bits by AVX do not wrap: they stop at the largest value.
+  OMPI_MCA_op: '^avx',
 } as const
+
+/** Longer than what any MPI writes: MPI_MAX_LIBRARY_VERSION_STRING and MPI_MAX_ERROR_STRING are 8192 at most. */
+const TEXT_BYTES = 8192
 
 /** An MPI library that is loaded into this process. */
 export class MpiLibrary {
   private constructor(
     private readonly functions: { readonly [name in FunctionName]: Call },
+    private readonly abi: Abi,
+    readonly handles: Handles,
     /** Its name and version: `MPICH 5.0.2`. */
     readonly version: string,
   ) {}
 
-  /** Loads a library. Throws a ConfigError if it is another MPI than MPICH and those that share its interface. */
+  /** Whether it is Open MPI, whose processes find each other by PMIx. */
+  get isOpenMpi(): boolean {
+    return this.version.startsWith('Open MPI')
+  }
+
+  /** Loads a library. Throws a ConfigError if its binary interface is not known. */
   static async load(path: string): Promise<MpiLibrary> {
     const koffi = await loadKoffi()
-    for (const [name, value] of Object.entries(withoutHooks)) process.env[name] ??= value
-    let functions: { readonly [name in FunctionName]: Call }
+    for (const [name, value] of Object.entries(settings)) process.env[name] ??= value
     try {
       const library = loadLibrary(koffi, path)
-      const typeOf = { p: 'void *', i: 'int' } as const
-      functions = Object.fromEntries(
+      const getVersion = library.func('MPI_Get_library_version', 'int', ['void *', 'void *'])
+      const known = knownAs(
+        path,
+        textFrom(bytes => getVersion(bytes, new Int32Array(1))),
+      )
+      if (known === undefined)
+        throw new ConfigError(
+          `the binary interface of the MPI in ${path} is not known: install MPICH (${mpiInstallation()}), and start the processes with its mpiexec or with switchyard launch`,
+        )
+      const { abi, version } = known
+      const typeOf = { p: 'void *', h: abi.handle, i: 'int' } as const
+      const functions = Object.fromEntries(
         Object.entries(signatures).map(([name, types]) => [
           name,
           library.func(
             `MPI_${name}`,
             'int',
-            [...types].map(t => typeOf[t as 'p' | 'i']),
+            [...types].map(t => typeOf[t as keyof typeof typeOf]),
           ),
         ]),
-      ) as unknown as typeof functions
+      ) as unknown as { readonly [name in FunctionName]: Call }
+      const handles = abi.handles(variable => koffi.address(library.symbol(variable)))
+      return new MpiLibrary(functions, abi, handles, version)
     } catch (error) {
+      if (error instanceof SwitchyardError) throw error
       throw new SwitchyardError(
         `${path} cannot be loaded as an MPI library: ${error instanceof Error ? error.message : error}. ` +
           'Choose another with SWITCHYARD_MPI',
         { cause: error },
       )
     }
-    const version = versionIn(textFrom(bytes => functions.Get_library_version(bytes, new Int32Array(1)), 8192))
-    if (version === undefined)
-      throw new ConfigError(
-        `${path} is an MPI without MPICH's binary interface, such as Open MPI: install MPICH (${mpiInstallation()}), and start the processes with its mpiexec or with switchyard launch`,
-      )
-    return new MpiLibrary(functions, version)
   }
 
   /** Joins the job that this process was started in. */
   initialize(): void {
-    this.call('Init_thread', null, null, THREAD_FUNNELED, new Int32Array(1))
+    const { COMM_WORLD, ERRORS_RETURN } = this.handles
+    this.call('Init_thread', null, null, this.abi.threadFunneled, new Int32Array(1))
     this.call('Comm_set_errhandler', COMM_WORLD, ERRORS_RETURN)
   }
 
@@ -119,7 +123,7 @@ export class MpiLibrary {
     const code = this.functions[name](...args)
     if (code !== 0)
       throw new SwitchyardError(
-        `MPI_${name} failed: ${textFrom(bytes => this.functions.Error_string(code, bytes, new Int32Array(1)), 1024)}`,
+        `MPI_${name} failed: ${textFrom(bytes => this.functions.Error_string(code, bytes, new Int32Array(1)))}`,
       )
   }
 
@@ -129,19 +133,37 @@ export class MpiLibrary {
     this.call(name, ...args, result)
     return result[0]
   }
+
+  /** The handle that a function writes through its last argument. */
+  readHandle(name: FunctionName, ...args: Argument[]): Handle {
+    const result = this.memoryForHandle()
+    this.call(name, ...args, result)
+    return result[0]
+  }
+
+  /** Memory for one handle, for functions that write or change it. */
+  memoryForHandle(): Int32Array | BigInt64Array {
+    return this.abi.handle === 'int' ? new Int32Array(1) : new BigInt64Array(1)
+  }
 }
 
 /** The text that a function writes. */
-function textFrom(write: (bytes: Uint8Array) => unknown, length: number): string {
-  const bytes = new Uint8Array(length)
+function textFrom(write: (bytes: Uint8Array) => unknown): string {
+  const bytes = new Uint8Array(TEXT_BYTES)
   write(bytes)
   return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)))
 }
 
-/** `MPICH 5.0.2` from the text that a library describes itself by; undefined for an MPI of another family. */
-function versionIn(text: string): string | undefined {
+/**
+ * The binary interface of a library, and its short name (`MPICH 5.0.2`), from the text that it describes itself by;
+ * undefined for an MPI of another family.
+ */
+function knownAs(path: string, text: string): { abi: Abi; version: string } | undefined {
   const mpich = /^MPICH Version:\s*(\S+)/m.exec(text)?.[1]
-  if (mpich) return `MPICH ${mpich}`
+  const openMpi = /^Open MPI v(\d[\w.]*)/.exec(text)?.[1]
   const other = /^(Intel\(R\) MPI Library \S+|MVAPICH\S* Version\s*:?\s*\S+|CRAY MPICH version \S+)/m.exec(text)?.[1]
-  return other?.replaceAll(/\s+/g, ' ')
+  const version = mpich ? `MPICH ${mpich}` : openMpi ? `Open MPI ${openMpi}` : other?.replaceAll(/\s+/g, ' ')
+  if (version === undefined) return undefined
+  if (basename(path).startsWith('libmpi_abi.')) return { abi: standardAbi, version: `${version} (standard interface)` }
+  return { abi: openMpi ? openMpiAbi : mpichAbi, version }
 }
