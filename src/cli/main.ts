@@ -99,7 +99,7 @@ async function exitCode(program: Command, argv: readonly string[]): Promise<numb
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
-    if (!(error instanceof Exit)) await beforeError()
+    if (!(error instanceof Exit)) await beforeError(error)
     return exitCodeOf(error, calledCommand(program, argv))
   }
 }

@@ -104,7 +104,7 @@ function choosePlugin(): { plugin?: FoundPlugin } | { plugin?: undefined; failur
 async function inspectMpi(): Promise<Findings['mpi']> {
   try {
     const path = findMpi()
-    return path === undefined ? null : { path, version: (await MpiLibrary.load(path)).version }
+    return path === undefined ? null : { path, version: (await MpiLibrary.load(path)).kind.version }
   } catch (error) {
     return failed(error)
   }

@@ -23,8 +23,8 @@ Train on four processes, which divide the batch and the experts:
   switchyard launch --processes 4 -- train g2p --mesh data=2,expert=2
 
 On several machines, mpiexec or SLURM start the processes instead:
-  mpiexec -n 4 switchyard train g2p --mesh data=2,expert=2
-  srun --mpi=pmi2 -n 4 switchyard train g2p --mesh data=2,expert=2`,
+  mpiexec -n 4 node_modules/.bin/switchyard train g2p --mesh data=2,expert=2
+  srun -K --mpi=pmi2 -n 4 node_modules/.bin/switchyard train g2p --mesh data=2,expert=2`,
     )
     .action(async (command: string[], { processes }: { processes: number }) => {
       const { launch } = await import('./launching.js')

@@ -7,7 +7,7 @@ import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import { findMpi, isOpenMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
 import { startedJob } from '../../engine/compile/processes/mpi/started-job.js'
 import { Exit } from '../shared/exit.js'
-import { invocation } from '../shared/invocation.js'
+import { directInvocation, invocation } from '../shared/invocation.js'
 import { jobCommands, LAUNCHER, oneProcess } from '../shared/job.js'
 import type { JobMessage } from '../shared/job.js'
 import { shellWord } from '../shared/shell-word.js'
@@ -64,7 +64,7 @@ function requireMpich(processes: number, command: readonly string[]): void {
     )
   if (isOpenMpi(path))
     throw new SwitchyardError(
-      `launch needs MPICH, and ${path} is Open MPI's, which only its own mpirun starts: mpirun -n ${processes} ${invocation()} ${command.map(word => shellWord(word)).join(' ')}. Or install MPICH: ${mpiInstallation()}`,
+      `launch needs MPICH, and ${path} is Open MPI's, which only its own mpirun starts: mpirun -n ${processes} ${directInvocation()} ${command.map(word => shellWord(word)).join(' ')}. Or install MPICH: ${mpiInstallation()}`,
     )
 }
 

@@ -1,6 +1,6 @@
 import { sep } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { invocation } from './invocation.js'
+import { directInvocation, invocation } from './invocation.js'
 
 const path = (text: string): string => text.replaceAll('/', sep)
 
@@ -21,4 +21,19 @@ describe('the command in messages', () => {
   ])('%s', (_, folder, cwd, expected) => {
     expect(invocation(path(folder), path(cwd))).toBe(path(expected))
   })
+})
+
+it.each([
+  ['in the clone', '/home/a/switchyard', '/home/a/switchyard', 'node bin/switchyard.js'],
+  ['in a folder of the clone', '/home/a/switchyard', '/home/a/switchyard/runs', 'node ../bin/switchyard.js'],
+  ['elsewhere', '/home/a/switchyard', '/data', 'node /home/a/switchyard/bin/switchyard.js'],
+  [
+    'in a project',
+    '/home/a/app/node_modules/switchyard-ml',
+    '/home/a/app',
+    'node node_modules/switchyard-ml/bin/switchyard.js',
+  ],
+  ['installed globally', '/usr/lib/node_modules/switchyard-ml', '/home/a', 'switchyard'],
+])('the command without npx: %s', (_, folder, cwd, expected) => {
+  expect(directInvocation(path(folder), path(cwd))).toBe(path(expected))
 })

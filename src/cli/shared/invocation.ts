@@ -19,3 +19,14 @@ export function invocation(folder = ownFolder, cwd = process.cwd()): string {
   // Outside of the current project: a global installation, or a clone that was started by its path.
   return at < 0 ? `node ${join(folder, 'bin', 'switchyard.js')}` : 'switchyard'
 }
+
+/**
+ * The command that starts the package without npx, which closes the connection between mpiexec or SLURM and the
+ * processes that they start.
+ */
+export function directInvocation(folder = ownFolder, cwd = process.cwd()): string {
+  const usual = invocation(folder, cwd)
+  if (usual === 'switchyard') return usual
+  const script = join(folder, 'bin', 'switchyard.js')
+  return `node ${usual === 'npx switchyard' ? relative(cwd, script) : script}`
+}

@@ -9,5 +9,7 @@ it('a command of one process may be the only process that mpiexec starts, and no
   vi.stubEnv('PMI_SIZE', '1')
   expect(await enterJob('infer')).toBe(false)
   vi.stubEnv('PMI_SIZE', '2')
-  await expect(enterJob('infer')).rejects.toThrow('infer runs as one process, and was started as 2')
+  await expect(enterJob('infer')).rejects.toThrow(
+    'infer runs as one process, and was started as 2: start it without mpiexec',
+  )
 })

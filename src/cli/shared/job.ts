@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../base/errors.js'
 import type { Backend } from '../../engine/compile/backend.js'
+import { ProcessEndedError } from '../../engine/compile/processes/communicator.js'
 import type { Communicator } from '../../engine/compile/processes/communicator.js'
 import { startedJob } from '../../engine/compile/processes/mpi/started-job.js'
 import type { StartedJob } from '../../engine/compile/processes/mpi/started-job.js'
-import { invocation } from './invocation.js'
+import { directInvocation, invocation } from './invocation.js'
 
 /** The commands that run as several processes. */
 export const jobCommands: readonly string[] = ['train', 'resume', 'finetune', 'distill']
@@ -53,7 +54,7 @@ export const oneProcess = (command: string, { size, starter }: StartedJob): Conf
 export const jobInvocation = (): string => {
   if (processes === null) return invocation()
   return process.env[LAUNCHER] === undefined
-    ? `${startedJob()?.starter ?? 'mpiexec'} -n ${processes.size} ${invocation()}`
+    ? `${startedJob()?.starter ?? 'mpiexec'} -n ${processes.size} ${directInvocation()}`
     : `${invocation()} launch --processes ${processes.size} --`
 }
 
@@ -67,10 +68,15 @@ export function tellLauncher(run: string): void {
   if (processes?.rank === 0) process.send?.({ run } satisfies JobMessage)
 }
 
-/** Called before an error is printed: other processes than the first print only errors that it does not have. */
-export async function beforeError(): Promise<void> {
+/**
+ * Called before an error is printed: other processes than the first print only errors that it does not have. The second
+ * one speaks at once if the first has ended, since mpirun then ends all others within a second.
+ */
+export async function beforeError(error: unknown): Promise<void> {
   if (processes === null || processes.rank === 0) return
-  await sleep(PATIENCE_MS)
+  const cause = error instanceof Error && error.cause instanceof ProcessEndedError ? error.cause : error
+  const isFirstLeft = processes.rank === 1 && cause instanceof ProcessEndedError && cause.ended === 0
+  if (!isFirstLeft) await sleep(PATIENCE_MS)
   unmute()
   console.error(`switchyard: process ${processes.rank} of ${processes.size}:`)
 }

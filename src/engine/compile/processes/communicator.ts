@@ -2,7 +2,15 @@ import type { TypedArray } from '../../../base/dtypes.js'
 import { SwitchyardError } from '../../../base/errors.js'
 
 /** Another process of the job has ended, so that this one cannot go on. */
-export class ProcessEndedError extends SwitchyardError {}
+export class ProcessEndedError extends SwitchyardError {
+  constructor(
+    message: string,
+    /** The number of that process. */
+    readonly ended: number,
+  ) {
+    super(message)
+  }
+}
 
 /** Processes by their ranks, in the order in which their data is put together. This process is one of them. */
 export type Group = readonly number[]

@@ -26,7 +26,7 @@ const SHORTEST_PAUSE_MS = 0.05
 const LONGEST_PAUSE_MS = 1
 const PAUSE_SHARE = 1 / 16
 /** How often a waiting process looks whether the others are alive. */
-const CHECK_MS = 1000
+const CHECK_MS = 250
 /** More than MPI_Status takes in any binary interface (20 to 32 bytes). */
 const STATUS_BYTES = 64
 /** What is known about a peer, in bytes of UTF-8: more than the longest name of a host (255) and a pid take. */
@@ -50,7 +50,7 @@ export class MpiCommunicator implements Communicator {
     private readonly all: Handle,
     private peers: readonly Peer[] = [],
   ) {
-    this.library = mpi.version
+    this.library = mpi.kind.version
   }
 
   /** Joins the job that this process was started in. */
@@ -158,6 +158,7 @@ export class MpiCommunicator implements Communicator {
         throw new ProcessEndedError(
           `process ${rank} of ${this.size} (pid ${pid} on ${host}) has ended, so the others cannot go on: ` +
             'see its own message, or the system log if it was killed, for example for lack of memory',
+          rank,
         )
     })
   }

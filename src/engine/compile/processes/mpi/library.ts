@@ -1,13 +1,11 @@
 /** The functions of an MPI library. */
-import { basename } from 'node:path'
 import { ConfigError, SwitchyardError } from '../../../../base/errors.js'
 import { loadKoffi } from '../../koffi.js'
 import { loadLibrary } from '../../shared-library.js'
-import type { Abi, Handle, Handles } from './abi.js'
+import type { Handle, Handles } from './abi.js'
 import { mpiInstallation } from './find-mpi.js'
-import { mpichAbi } from './mpich-abi.js'
-import { openMpiAbi } from './open-mpi-abi.js'
-import { standardAbi } from './standard-abi.js'
+import { kindOf } from './kind.js'
+import type { Kind } from './kind.js'
 
 /** The functions by their types in C: `p` is a pointer, `h` a handle, `i` an int. */
 const signatures = {
@@ -47,6 +45,8 @@ const settings = {
   UCX_MEM_MMAP_HOOK_MODE: 'none',
   UCX_HANDLE_ERRORS: 'none',
   UCX_ERROR_SIGNALS: '',
+  // A read in the memory of another process aborts this one if the other has ended. Shared memory is as fast.
+  UCX_TLS: '^cma',
   FI_MR_CACHE_MONITOR: 'disabled',
   OMPI_MCA_memory: '^patcher',
   OMPI_MCA_opal_signal: '',
@@ -61,16 +61,9 @@ const TEXT_BYTES = 8192
 export class MpiLibrary {
   private constructor(
     private readonly functions: { readonly [name in FunctionName]: Call },
-    private readonly abi: Abi,
+    readonly kind: Kind,
     readonly handles: Handles,
-    /** Its name and version: `MPICH 5.0.2`. */
-    readonly version: string,
   ) {}
-
-  /** Whether it is Open MPI, whose processes find each other by PMIx. */
-  get isOpenMpi(): boolean {
-    return this.version.startsWith('Open MPI')
-  }
 
   /** Loads a library. Throws a ConfigError if its binary interface is not known. */
   static async load(path: string): Promise<MpiLibrary> {
@@ -79,15 +72,15 @@ export class MpiLibrary {
     try {
       const library = loadLibrary(koffi, path)
       const getVersion = library.func('MPI_Get_library_version', 'int', ['void *', 'void *'])
-      const known = knownAs(
+      const kind = kindOf(
         path,
         textFrom(bytes => getVersion(bytes, new Int32Array(1))),
       )
-      if (known === undefined)
+      if (kind === undefined)
         throw new ConfigError(
           `the binary interface of the MPI in ${path} is not known: install MPICH (${mpiInstallation()}), and start the processes with its mpiexec or with switchyard launch`,
         )
-      const { abi, version } = known
+      const { abi } = kind
       const typeOf = { p: 'void *', h: abi.handle, i: 'int' } as const
       const functions = Object.fromEntries(
         Object.entries(signatures).map(([name, types]) => [
@@ -100,7 +93,7 @@ export class MpiLibrary {
         ]),
       ) as unknown as { readonly [name in FunctionName]: Call }
       const handles = abi.handles(variable => koffi.address(library.symbol(variable)))
-      return new MpiLibrary(functions, abi, handles, version)
+      return new MpiLibrary(functions, kind, handles)
     } catch (error) {
       if (error instanceof SwitchyardError) throw error
       throw new SwitchyardError(
@@ -114,7 +107,7 @@ export class MpiLibrary {
   /** Joins the job that this process was started in. */
   initialize(): void {
     const { COMM_WORLD, ERRORS_RETURN } = this.handles
-    this.call('Init_thread', null, null, this.abi.threadFunneled, new Int32Array(1))
+    this.call('Init_thread', null, null, this.kind.abi.threadFunneled, new Int32Array(1))
     this.call('Comm_set_errhandler', COMM_WORLD, ERRORS_RETURN)
   }
 
@@ -143,7 +136,7 @@ export class MpiLibrary {
 
   /** Memory for one handle, for functions that write or change it. */
   memoryForHandle(): Int32Array | BigInt64Array {
-    return this.abi.handle === 'int' ? new Int32Array(1) : new BigInt64Array(1)
+    return this.kind.abi.handle === 'int' ? new Int32Array(1) : new BigInt64Array(1)
   }
 }
 
@@ -152,18 +145,4 @@ function textFrom(write: (bytes: Uint8Array) => unknown): string {
   const bytes = new Uint8Array(TEXT_BYTES)
   write(bytes)
   return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)))
-}
-
-/**
- * The binary interface of a library, and its short name (`MPICH 5.0.2`), from the text that it describes itself by;
- * undefined for an MPI of another family.
- */
-function knownAs(path: string, text: string): { abi: Abi; version: string } | undefined {
-  const mpich = /^MPICH Version:\s*(\S+)/m.exec(text)?.[1]
-  const openMpi = /^Open MPI v(\d[\w.]*)/.exec(text)?.[1]
-  const other = /^(Intel\(R\) MPI Library \S+|MVAPICH\S* Version\s*:?\s*\S+|CRAY MPICH version \S+)/m.exec(text)?.[1]
-  const version = mpich ? `MPICH ${mpich}` : openMpi ? `Open MPI ${openMpi}` : other?.replaceAll(/\s+/g, ' ')
-  if (version === undefined) return undefined
-  if (basename(path).startsWith('libmpi_abi.')) return { abi: standardAbi, version: `${version} (standard interface)` }
-  return { abi: openMpi ? openMpiAbi : mpichAbi, version }
 }
