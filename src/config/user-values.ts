@@ -93,7 +93,9 @@ export class UserValues {
     if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
     if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
     const advice = didYouMean(name, this.runNames, `there are ${this.runNames.join(', ')}.`)
-    throw this.unknown(`there is no recipe or task "${name}"; ${advice} To train on your own data: --data pairs.tsv`)
+    throw this.unknown(
+      `there is no recipe or task "${name}"; ${advice} To train on your own data, give --data pairs.tsv.`,
+    )
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */

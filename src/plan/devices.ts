@@ -1,5 +1,4 @@
 import { ConfigError } from '../base/errors.js'
-import { didYouMean } from '../base/suggest.js'
 
 /**
  * How devices are connected. Bandwidths are bytes per second in one direction.
@@ -112,12 +111,12 @@ const kinds: readonly Device[] = [
 /** The names of the kinds of devices that are known. */
 const deviceNames: readonly string[] = kinds.map(({ name }) => name)
 
-/** A known kind of device. Throws a ConfigError that names the nearest one. */
+/** A known kind of device, in letters of either case. Throws a ConfigError that names all of them. */
 export function deviceNamed(name: string): Device {
-  const found = kinds.find(kind => kind.name === name)
+  const found = kinds.find(kind => kind.name === name.toLowerCase())
   if (found) return found
   throw new ConfigError(
-    `there is no kind of device ${JSON.stringify(name)}; ${didYouMean(name, [...deviceNames, 'cpu'])}`,
+    `there is no kind of device ${JSON.stringify(name)}: choose one of ${[...deviceNames, 'cpu'].join(', ')}`,
   )
 }
 

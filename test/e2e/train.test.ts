@@ -9,6 +9,7 @@ import { readRecords } from '../../src/train/read-metrics.js'
 import { CalledCli } from './called-cli.js'
 import { Cli, tiny } from './cli.js'
 import { live, STEPS, writeScript } from './killed-runs.js'
+import { xlaPlugin } from '../xla-plugin.js'
 
 let cli: Cli
 /** Runs commands in the folder of `cli`, without a new process. */
@@ -231,6 +232,11 @@ describe('switchyard train --resume of a finished run', () => {
       stderr: expect.stringContaining('is already at step 6') as string,
     })
     expect(await readdir(at('runs/first'))).toEqual(before)
+  })
+
+  it.skipIf(!xlaPlugin)('says how to train longer with the same backend', async () => {
+    const { stdout } = await cli.run('train', '--resume', 'runs/first', '--backend', 'xla')
+    expect(stdout).toContain('train --resume runs/first --set train.steps=12 --backend xla\n')
   })
 })
 

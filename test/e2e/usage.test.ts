@@ -41,7 +41,10 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['config', 'explain', 'g3p'], 'did you mean g2p?'],
     [['infer', 'g2p', 'word', '--backend', 'cuda'], 'Allowed choices are onnx, xla'],
     [['plan', 'switch-c-204'], 'did you mean switch-c-2048?'],
-    [['plan', 'g2p', '--device', 'a101'], 'there is no kind of device "a101"; did you mean h100?'],
+    [
+      ['plan', 'g2p', '--device', 'a101'],
+      'there is no kind of device "a101": choose one of tpu-v3, tpu-v4, a100-40, a100-80, h100, h200, cpu',
+    ],
     [['plan', 'g2p', '--mesh', 'date=2'], 'expected the sizes of the axes data, expert and tensor, such as data=2'],
     [['plan', 'g2p', '--mesh', 'data=4', '--devices', '2'], '--mesh data=4 has 4 devices, and --devices is 2: leave'],
     [['plan', 'g2p', '--interconnect', '3'], 'expected bytes per second with their unit, such as 100GB/s'],

@@ -64,7 +64,7 @@ function asJson({ name, config, devices, device }: PlannedTraining, plans: objec
 }
 
 const deviceOf = async (name: string, devices: number): Promise<Device> =>
-  name === 'cpu' ? cpuDevice(devices, await peakFlopsPerSecond(), freeMemory()) : deviceNamed(name)
+  name.toLowerCase() === 'cpu' ? cpuDevice(devices, await peakFlopsPerSecond(), freeMemory()) : deviceNamed(name)
 
 /** Rows of a batch of 2^20 input tokens, with which Switch Transformers and T5 1.1 were pretrained. */
 const PUBLISHED_ROWS = 2048

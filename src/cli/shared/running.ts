@@ -165,16 +165,14 @@ async function conclude({ trainer, folder, values, report }: Run): Promise<void>
   if (!evaluated) console.log('\nno example fell into the held-out split, so there is nothing to evaluate on')
   if (report !== undefined) console.log(`\n${await report({ folder, values, config, task }, params)}`)
   const name = shellWord(folder)
-  const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
-  const larger = task.suggestions?.train?.replaceAll(/\bRUN\b/g, name) ?? longer
+  const longer = `${jobInvocation()} train --resume ${name} --set train.steps=${4 * config.train.steps}${sameBackend()}`
+  const suggested = config.from === null ? task.suggestions?.train?.replaceAll(/\bRUN\b/g, name) : undefined
   const commands = [
-    `infer ${name} ${suggestedInputs(task)
+    `${invocation()} infer ${name} ${suggestedInputs(task)
       .map(input => shellWord(input))
       .join(' ')}`,
-    ...(evaluated ? [`eval ${name}`] : []),
-    config.from === null ? larger : longer,
+    ...(evaluated ? [`${invocation()} eval ${name}`] : []),
+    suggested === undefined ? longer : `${invocation()} ${suggested}`,
   ]
-  console.log(
-    `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${invocation()} ${command}`).join('\n')}`,
-  )
+  console.log(`\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${command}`).join('\n')}`)
 }

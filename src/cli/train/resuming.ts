@@ -18,7 +18,9 @@ import { lockRun } from '../../train/job/lock-run.js'
 import type { RunStart } from '../../train/run-start.js'
 import { Trainer } from '../../train/trainer.js'
 import { findFolder } from '../shared/find-folder.js'
+import { sameBackend } from '../shared/backend.js'
 import { invocation } from '../shared/invocation.js'
+import { jobInvocation } from '../shared/job.js'
 import { openDevices } from '../shared/mesh.js'
 import { printSettings } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
@@ -137,7 +139,7 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
     )
   }
   console.log(`${run}: already finished at step ${step}; --set train.steps=${2 * step} continues:\n
-    ${invocation()} train --resume ${run} --set train.steps=${2 * step}
+    ${jobInvocation()} train --resume ${run} --set train.steps=${2 * step}${sameBackend()}
     ${invocation()} eval ${run}`)
   return undefined
 }
