@@ -153,9 +153,7 @@ export function allToAll<T extends TensorTree>(
     const concat = dimension('allToAll', concatAxis, v.ndim)
     if (tiled) return exchanged(v, axes, split, concat)
     checkOneEach('allToAll', v, split, axes)
-    // [..., n at split, ...] -> [..., 1 at split, ..., n at the end]
-    const received = exchanged(ops.reshape(v, [...v.shape, 1]), axes, split, v.ndim)
-    return ops.moveAxis(ops.reshape(received, received.shape.toSpliced(split, 1)), v.ndim - 1, concat)
+    return exchanged(ops.moveAxis(v, split, concat), axes, concat, concat)
   })
 }
 

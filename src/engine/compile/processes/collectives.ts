@@ -1,6 +1,6 @@
 /** The collective primitives on host memory, by a communicator. */
 import { allocate, isFloat } from '../../../base/dtypes.js'
-import type { DType } from '../../../base/dtypes.js'
+import type { DType, TypedArray } from '../../../base/dtypes.js'
 import { bytesOf, bytesOfType, castHost, concatenateHost, sizeOf, tensorFromBytes } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
@@ -131,26 +131,33 @@ const gathered = async (x: HostTensor, dim: number, group: Group, { communicator
 
 /** Tensors of one shape, one after the other in these bytes, joined along a dimension. */
 function joined(bytes: Uint8Array, dtype: DType, shape: readonly number[], count: number, dim: number): HostTensor {
-  const all = tensorFromBytes(dtype, [count, ...shape], bytes)
-  const size = sizeOf(shape)
-  return concatenateHost(
-    Array.from({ length: count }, (_, i) => ({ dtype, shape, data: all.data.subarray(i * size, (i + 1) * size) })),
-    dim,
-  )
+  const { data } = tensorFromBytes(dtype, [count, ...shape], bytes)
+  const outer = sizeOf(shape.slice(0, dim))
+  return { dtype, shape: shape.with(dim, count * shape[dim]), data: swapped(dtype, data, count, outer) }
 }
 
 /** The tensor split into equal parts along a dimension, one after the other in memory. */
-function inParts(x: HostTensor, dim: number, count: number): HostTensor {
-  if (sizeOf(x.shape.slice(0, dim)) === 1) return x
-  const shape = x.shape.with(dim, x.shape[dim] / count)
-  const parts = Array.from({ length: count }, (_, i) =>
-    partAt(
-      x,
-      x.shape.map((_, d) => (d === dim ? i * shape[dim] : 0)),
-      shape,
-    ),
-  )
-  return { ...x, data: concatenateHost(parts, 0).data }
+const inParts = (x: HostTensor, dim: number, count: number): HostTensor => ({
+  ...x,
+  data: swapped(x.dtype, x.data, sizeOf(x.shape.slice(0, dim)), count),
+})
+
+/** Shorter blocks are copied element by element: a view of each would take longer. */
+const SHORT_BLOCK = 32
+
+/** [rows, columns, ...block] -> [columns, rows, ...block], where blocks lie in one piece. No copy if there is no need. */
+function swapped(dtype: DType, data: TypedArray, rows: number, columns: number): TypedArray {
+  if (rows <= 1 || columns <= 1) return data
+  const result = allocate(dtype, data.length)
+  const [from, to] = [data, result] as [Float32Array, Float32Array]
+  const length = data.length / rows / columns
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) {
+      const [source, target] = [(row * columns + column) * length, (column * rows + row) * length]
+      if (length >= SHORT_BLOCK) to.set(from.subarray(source, source + length), target)
+      else for (let i = 0; i < length; i++) to[target + i] = from[source + i]
+    }
+  return result
 }
 
 /** Sums in float32 what MPI cannot add: float16 and bfloat16, which are rounded once. */
