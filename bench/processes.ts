@@ -19,7 +19,7 @@ import { ProcessesBackend } from '../src/engine/compile/processes/backend.js'
 import { everyone } from '../src/engine/compile/processes/communicator.js'
 import type { Communicator } from '../src/engine/compile/processes/communicator.js'
 import { findMpi } from '../src/engine/compile/processes/mpi/find-mpi.js'
-import { jobSize, joinJob } from '../src/engine/compile/processes/mpi/join-job.js'
+import { joinJob } from '../src/engine/compile/processes/mpi/join-job.js'
 import { Trainer } from '../src/train/trainer.js'
 import { devicesIn, parseMesh } from '../src/train/parallel/mesh-config.js'
 
@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
     steps: { type: 'string', default: '20' },
     /** Settings of the recipe g2p. */
     set: { type: 'string', multiple: true, default: [] },
-    /** The folder of the run, which processes are given. */
+    /** The folder of the run: given to processes, not by a person. */
     folder: { type: 'string' },
   },
 })
@@ -77,7 +77,7 @@ function timedCommunicator(c: Communicator): Communicator {
   })
 }
 
-if (jobSize() === undefined) {
+if (options.folder === undefined) {
   const library = findMpi()
   if (!library) throw new Error('MPICH was not found: see docs/processes.md')
   const mpiexec = join(dirname(dirname(library)), 'bin/mpiexec')
@@ -103,7 +103,7 @@ if (jobSize() === undefined) {
   const trainer = await Trainer.begin(config)
   let [begin, cpu] = [0, process.cpuUsage()]
   let total = { cpu: 0, wall: 0 }
-  await trainer.run(join(options.folder!, 'run'), {
+  await trainer.run(join(options.folder, 'run'), {
     onProgress: ({ step }) => {
       if (step === WARM_UP) {
         spent.clear()
