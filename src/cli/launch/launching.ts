@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import { findMpi, isOpenMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
+import { sharedMemoryOf } from '../../engine/compile/processes/mpi/shared-memory.js'
 import { startedJob } from '../../engine/compile/processes/mpi/started-job.js'
 import { Exit } from '../shared/exit.js'
 import { directInvocation, invocation } from '../shared/invocation.js'
@@ -108,16 +109,6 @@ async function outcome(children: readonly ChildProcess[]): Promise<Ended | undef
   )
   for (const path of left) rmSync(path, { force: true })
   return failure ?? interrupted
-}
-
-/** The files of the memory that MPI shares between processes: those that are killed leave them behind. */
-function sharedMemoryOf(pid: number | undefined): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/maps`, 'utf8').match(/\/dev\/shm\/mpich_shm_\w+/g) ?? []
-  } catch {
-    // The process has ended, or the system is not Linux.
-    return []
-  }
 }
 
 /** Passes Ctrl-C and SIGTERM on to the processes, which save and end. A further Ctrl-C ends them: see `onInterrupt`. */

@@ -1,11 +1,12 @@
 import { hostname } from 'node:os'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import type { TypedArray } from '../../../../base/dtypes.js'
 import { SwitchyardError } from '../../../../base/errors.js'
 import { cachedPromise } from '../../../../base/promise-cache.js'
 import { everyone, ProcessEndedError } from '../communicator.js'
 import type { Communicator, Group, Reduction } from '../communicator.js'
 import type { Handle } from './abi.js'
+import { sharedMemoryOf } from './shared-memory.js'
 import type { Argument, FunctionName, MpiLibrary } from './library.js'
 
 /** Where a process of the job runs. */
@@ -139,6 +140,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   abort(code: number): never {
+    for (const path of sharedMemoryOf('self')) rmSync(path, { force: true })
     this.mpi.call('Abort', this.mpi.handles.COMM_WORLD, code)
     process.exit(code)
   }

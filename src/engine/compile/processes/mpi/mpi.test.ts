@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,5 +62,21 @@ describe.each(Object.entries(libraries).filter(([, library]) => library))(
         )
       }
     })
+  },
+)
+
+it.each(Object.entries(libraries).filter(([, library]) => library))(
+  'a job that is aborted leaves no shared memory behind: %s',
+  async (_, library) => {
+    const program = await bundled('mpi-abort')
+    try {
+      const { code, stdout } = await mpiexec(2, [program.path], {}, library)
+      expect(code).not.toBe(0)
+      const files = stdout.split('\n').filter(Boolean)
+      expect(files).not.toEqual([])
+      expect(files.filter(existsSync)).toEqual([])
+    } finally {
+      await program.remove()
+    }
   },
 )
