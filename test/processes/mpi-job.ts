@@ -105,7 +105,7 @@ export function mpiexec(
   })
 }
 
-/** A library's mpiexec, with its options. Open MPI's wants to be allowed to run as root, and more processes than cores. */
+/** A library's mpiexec, with its options. Open MPI's must be allowed to run as root, and more processes than cores. */
 export function mpiexecOf(library: string): string[] {
   const path = join(dirname(dirname(library)), 'bin/mpiexec')
   return library === openMpiLibrary ? [path, '--allow-run-as-root', '--oversubscribe'] : [path]
