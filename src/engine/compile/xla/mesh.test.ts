@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { meshConformance } from '../../../../test/conformance/mesh.js'
 import { xlaPlugin } from '../../../../test/xla-plugin.js'
 import { variedArray } from '../../../../test/varied-array.js'
+import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
 import { setBackend } from '../../api/engine.js'
 import { TensorType } from '../../api/eval-shape.js'
 import { jit } from '../../api/jit.js'
@@ -13,7 +14,9 @@ import { shardMap } from '../../api/shard-map.js'
 import { specialize } from '../../api/specialize.js'
 import type { ExampleTypes } from '../../api/specialize.js'
 import type { Tensor } from '../../api/tensor.js'
+import * as ops from '../../program/ops.js'
 import { Mesh, NamedSharding, P } from '../../program/sharding.js'
+import { traceClosed } from '../../program/trace.js'
 import type { Backend } from '../backend.js'
 
 describe.skipIf(!xlaPlugin)('programs on the devices of a mesh', () => {
@@ -27,6 +30,20 @@ describe.skipIf(!xlaPlugin)('programs on the devices of a mesh', () => {
     const x = devicePut(np.array([1, NaN, 3, 2]), new NamedSharding(new Mesh({ data: 4 }), P('data')))
     const extremes = jit((v: Tensor) => np.stack([np.max(v), np.min(v)]))
     expect(await extremes(x).numbers()).toEqual([NaN, NaN])
+  })
+
+  it('divide a pad between elements', async () => {
+    const mesh = new Mesh({ data: 2 })
+    const program = traceClosed(
+      [[2], [2, 4]].map(shape => ({ dtype: 'float32' as const, shape })),
+      ([c, e]) => [ops.add(ops.reduceSum(ops.mul(e, 2), [0]), ops.pad(c, ops.full([], 0, 'float32'), [0], [1], [1]))],
+    )
+    const partition = { mesh, inputs: [P(), P('data')], outputs: [P('data')] }
+    const backend = await opened()
+    const executable = await backend.compile(program, [], partition)
+    const inputs = [hostFrom('float32', [2], [1, 2]), hostFrom('float32', [2, 4], [1, 2, 3, 4, 5, 6, 7, 8])]
+    const [sum] = await executable.run(inputs.map(x => backend.put(x)))
+    expect(toNumbers(await sum.read())).toEqual([13, 16, 22, 24])
   })
 
   it('run a shardMap of arrays without elements', async () => {

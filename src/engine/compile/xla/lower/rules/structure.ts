@@ -1,8 +1,24 @@
+import type { Aval } from '../../../../program/aval.js'
+import type { PrimitiveParams } from '../../../../program/program.js'
 import { integer, integers } from '../mlir.js'
 import * as ops from '../ops.js'
+import type { BlockWriter, Lowered } from '../writer.js'
 import type { Lowerings } from './rule.js'
 
-/** The primitives that move elements. Each is one operation of StableHLO. */
+const pad = (
+  block: BlockWriter,
+  x: Lowered,
+  value: Lowered,
+  out: Aval,
+  { low, high, interior }: PrimitiveParams['pad'],
+): Lowered =>
+  block.op('stablehlo.pad', [x, value], out, {
+    edge_padding_low: integers(low),
+    edge_padding_high: integers(high),
+    interior_padding: integers(interior),
+  })
+
+/** The primitives that move elements. Nearly each is one operation of StableHLO. */
 export const structureRules = {
   broadcastInDim: ({ block }, [x], { shape, dims }) => [ops.broadcastInDim(block, x, shape, dims)],
   reshape: ({ block }, [x], { shape }) => [ops.reshape(block, x, shape)],
@@ -10,13 +26,28 @@ export const structureRules = {
   concatenate: ({ block, outs: [out] }, inputs, { axis }) => [
     block.op('stablehlo.concatenate', inputs, out, { dimension: integer(axis) }),
   ],
-  pad: ({ block, outs: [out] }, inputs, { low, high, interior }) => [
-    block.op('stablehlo.pad', inputs, out, {
-      edge_padding_low: integers(low),
-      edge_padding_high: integers(high),
-      interior_padding: integers(interior),
-    }),
-  ],
+  // On a mesh, XLA's partitioner divides a pad between elements wrongly. There each element becomes a row, which is
+  // padded at its end.
+  pad: ({ block, module, outs: [out] }, [x, value], { low, high, interior }) => {
+    const { dtype, shape } = x.aval
+    const between = interior.map((n, axis) => (module.mesh && shape[axis] > 0 ? n : 0))
+    if (between.every(n => n === 0)) return [pad(block, x, value, out, { low, high, interior })]
+    const zeros = shape.flatMap(() => [0, 0])
+    const rows = { dtype, shape: shape.flatMap((size, axis) => [size, 1 + between[axis]]) }
+    const single = ops.reshape(
+      block,
+      x,
+      shape.flatMap(size => [size, 1]),
+    )
+    const padded = pad(block, single, value, rows, { low: zeros, high: between.flatMap(n => [0, n]), interior: zeros })
+    const spaced = ops.reshape(
+      block,
+      padded,
+      shape.map((size, axis) => size * (1 + between[axis])),
+    )
+    const ends = { low, high: high.map((n, axis) => n - between[axis]), interior: between.map(() => 0) }
+    return [pad(block, spaced, value, out, ends)]
+  },
   // The rows of a loop's results are often used alike, as the gradients of stacked layers are. With a row's number as a
   // constant, each use would be other code to XLA; so it is a value.
   slice: ({ block, outs: [out] }, [x], { start, limit, strides }) => {
