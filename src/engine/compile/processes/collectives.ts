@@ -145,7 +145,7 @@ const inParts = (x: HostTensor, dim: number, count: number): HostTensor => ({
 /** Shorter blocks are copied element by element: a view of each would take longer. */
 const SHORT_BLOCK = 32
 
-/** [rows, columns, ...block] -> [columns, rows, ...block], where blocks lie in one piece. No copy if there is no need. */
+/** [rows, columns, ...block] -> [columns, rows, ...block], where blocks lie in one piece. Copied only if needed. */
 function swapped(dtype: DType, data: TypedArray, rows: number, columns: number): TypedArray {
   if (rows <= 1 || columns <= 1) return data
   const result = allocate(dtype, data.length)
