@@ -46,6 +46,24 @@ describe.skipIf(!xlaPlugin)('programs on the devices of a mesh', () => {
     expect(toNumbers(await sum.read())).toEqual([13, 16, 22, 24])
   })
 
+  it('divide a pad that crops', async () => {
+    const program = traceClosed(
+      [[8], [2, 8]].map(shape => ({ dtype: 'float32' as const, shape })),
+      ([x, e]) => [ops.add(ops.reduceSum(ops.mul(e, 2), [0]), ops.pad(x, ops.full([], 0, 'float32'), [1], [-1]))],
+    )
+    const backend = await opened()
+    const numbers = [0, 1, 2, 3, 4, 5, 6, 7]
+    const inputs = [hostFrom('float32', [8], numbers), hostFrom('float32', [2, 8], [...numbers, ...numbers])]
+    for (const x of [P(), P('data')])
+      for (const e of [P('data'), P(null, 'data')])
+        for (const out of [P(), P('data')]) {
+          const partition = { mesh: new Mesh({ data: 2 }), inputs: [x, e], outputs: [out] }
+          const executable = await backend.compile(program, [], partition)
+          const [sum] = await executable.run(inputs.map(t => backend.put(t)))
+          expect(toNumbers(await sum.read()), `${x}, ${e} -> ${out}`).toEqual([0, 4, 9, 14, 19, 24, 29, 34])
+        }
+  })
+
   it('run a shardMap of arrays without elements', async () => {
     setBackend(await opened())
     const mesh = new Mesh({ data: 4 })

@@ -18,6 +18,31 @@ const pad = (
     interior_padding: integers(interior),
   })
 
+/** A pad at the ends, which are cropped by a slice where they are negative. */
+function padThenCrop(
+  block: BlockWriter,
+  x: Lowered,
+  value: Lowered,
+  { dtype, shape }: Aval,
+  low: readonly number[],
+  high: readonly number[],
+): Lowered {
+  const [cropLow, cropHigh] = [low, high].map(list => list.map(n => Math.max(0, -n)))
+  const whole = { dtype, shape: shape.map((size, axis) => size + cropLow[axis] + cropHigh[axis]) }
+  const padded = pad(block, x, value, whole, {
+    low: low.map(n => Math.max(0, n)),
+    high: high.map(n => Math.max(0, n)),
+    interior: low.map(() => 0),
+  })
+  return ops.slice(
+    block,
+    padded,
+    cropLow,
+    whole.shape.map((size, axis) => size - cropHigh[axis]),
+    shape.map(() => 1),
+  )
+}
+
 /** The primitives that move elements. Nearly each is one operation of StableHLO. */
 export const structureRules = {
   broadcastInDim: ({ block }, [x], { shape, dims }) => [ops.broadcastInDim(block, x, shape, dims)],
@@ -26,12 +51,13 @@ export const structureRules = {
   concatenate: ({ block, outs: [out] }, inputs, { axis }) => [
     block.op('stablehlo.concatenate', inputs, out, { dimension: integer(axis) }),
   ],
-  // On a mesh, XLA's partitioner divides a pad between elements wrongly. There each element becomes a row, which is
-  // padded at its end.
+  // On a mesh, XLA's partitioner divides a pad wrongly that adds elements between others, or crops. There each element
+  // becomes a row, which is padded at its end, and a slice crops.
   pad: ({ block, module, outs: [out] }, [x, value], { low, high, interior }) => {
     const { dtype, shape } = x.aval
-    const between = interior.map((n, axis) => (module.mesh && shape[axis] > 0 ? n : 0))
-    if (between.every(n => n === 0)) return [pad(block, x, value, out, { low, high, interior })]
+    if (!module.mesh) return [pad(block, x, value, out, { low, high, interior })]
+    const between = interior.map((n, axis) => (shape[axis] > 0 ? n : 0))
+    if (between.every(n => n === 0)) return [padThenCrop(block, x, value, out, low, high)]
     const zeros = shape.flatMap(() => [0, 0])
     const rows = { dtype, shape: shape.flatMap((size, axis) => [size, 1 + between[axis]]) }
     const single = ops.reshape(
@@ -45,8 +71,16 @@ export const structureRules = {
       padded,
       shape.map((size, axis) => size * (1 + between[axis])),
     )
-    const ends = { low, high: high.map((n, axis) => n - between[axis]), interior: between.map(() => 0) }
-    return [pad(block, spaced, value, out, ends)]
+    return [
+      padThenCrop(
+        block,
+        spaced,
+        value,
+        out,
+        low,
+        high.map((n, axis) => n - between[axis]),
+      ),
+    ]
   },
   // The rows of a loop's results are often used alike, as the gradients of stacked layers are. With a row's number as a
   // constant, each use would be other code to XLA; so it is a value.
