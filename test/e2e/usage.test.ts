@@ -3,10 +3,13 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { brokenLibrary } from '../broken-library.js'
 import { CalledCli } from './called-cli.js'
 import { xlaPlugin } from '../xla-plugin.js'
 import { Cli, tiny } from './cli.js'
+
+const broken = brokenLibrary()
 
 let cli: CalledCli
 let started: Cli
@@ -279,7 +282,7 @@ describe('failures end with code 1', () => {
 
 describe('backends', () => {
   it('doctor says what computes, runs a small program on it, and says how to install what is missing', async () => {
-    const { code, stdout, stderr } = await cli.run('doctor')
+    const { code, stdout, stderr } = await started.run('doctor')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^onnx +onnxruntime-node [\d.]+, \d+ threads: a small program was compiled in .* ms$/m)
     expect(stdout).toMatch(
@@ -287,8 +290,19 @@ describe('backends', () => {
         ? /^xla +XLA \(.*PJRT 0\.\d+\), 1 x cpu, StableHLO [\d.]+: a small program was compiled in .* ms$/m
         : /^xla +no PJRT plugin was found/m,
     )
-    const findings = JSON.parse((await cli.run('doctor', '--json')).stdout) as { machine: { node: string } }
+    const findings = JSON.parse((await started.run('doctor', '--json')).stdout) as { machine: { node: string } }
     expect(findings.machine.node).toBe(process.versions.node)
+  })
+
+  it.skipIf(!broken)('doctor goes on if a plugin ends the process that loads it', async () => {
+    const plugin = join(started.folder, 'broken.so')
+    await writeFile(plugin, broken!)
+    vi.stubEnv('SWITCHYARD_PJRT_PLUGIN', plugin)
+    const { code, stdout } = await started.run('doctor').finally(() => vi.unstubAllEnvs())
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^onnx .* ran in/m)
+    expect(stdout).toContain(`does not run: ${plugin} ended the process that loaded it, by SIGILL`)
+    expect(stdout).toMatch(/^processes /m)
   })
 
   it.skipIf(!xlaPlugin)('infer answers the same on XLA', async () => {

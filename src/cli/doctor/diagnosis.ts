@@ -4,18 +4,18 @@ import { formatBytes } from '../../base/format.js'
 import { libraryVersion } from '../../base/version.js'
 import { openBackend } from '../../engine/api/open-backend.js'
 import { findMpi, isOpenMpi, mpiInstallation } from '../../engine/compile/processes/mpi/find-mpi.js'
-import { MpiLibrary } from '../../engine/compile/processes/mpi/library.js'
 import { findPlugin, findPlugins, hasDevices, sitePackages } from '../../engine/compile/xla/find-plugin.js'
 import type { FoundPlugin } from '../../engine/compile/xla/find-plugin.js'
 import { pluginInstallation } from '../../engine/compile/xla/install-plugin.js'
-import { openXla } from '../../engine/compile/xla/node.js'
 import { loadKoffi } from '../../engine/compile/koffi.js'
 import { backendOfEnvironment } from '../shared/backend.js'
 import { Exit } from '../shared/exit.js'
+import { failureOf, inChild } from './in-child.js'
+import type { Failure } from './in-child.js'
+import type { Device, TriedBackend, TriedMpi } from './libraries.js'
 import { inspectMachine } from './machine.js'
 import type { Machine } from './machine.js'
 import { tryOut } from './trial.js'
-import type { Trial } from './trial.js'
 
 interface Plugin extends FoundPlugin {
   /** The version of the pip package. */
@@ -23,21 +23,8 @@ interface Plugin extends FoundPlugin {
   readonly isChosen: boolean
 }
 
-interface Device {
-  readonly kind: string
-  readonly usedBytes?: number
-  readonly limitBytes?: number
-}
-
 /** A backend that was tried out: what it is, or why it does not run. */
-type Tried =
-  | {
-      readonly description: string
-      readonly trial: Trial
-      readonly devices?: readonly Device[]
-      readonly stableHlo?: string
-    }
-  | { readonly failure: string }
+type Tried = TriedBackend | Failure
 
 interface Findings {
   readonly version: string
@@ -49,7 +36,7 @@ interface Findings {
   /** null: there is no plugin. */
   readonly xla: Tried | null
   /** What connects several processes; null: there is no MPI. */
-  readonly mpi: { readonly path: string; readonly version: string } | { readonly failure: string } | null
+  readonly mpi: (TriedMpi & { readonly path: string }) | Failure | null
   /** The command that installs what is missing. */
   readonly install: string | null
 }
@@ -78,49 +65,37 @@ async function examine(): Promise<Findings> {
     version: libraryVersion,
     machine: inspectMachine(),
     defaultBackend: backendOfEnvironment(),
-    onnx: await attempt(async () => {
-      const backend = await openBackend('onnx')
-      const trial = await tryOut(backend)
-      return { description: await backend.describe(), trial }
-    }),
+    onnx: await tryOnnx().catch(failureOf),
     koffi,
     plugins,
-    xla: chosen ? await attempt(() => tryXla(chosen)) : 'failure' in failed ? failed : null,
+    xla: chosen ? await inChild('xla', chosen.path) : 'failure' in failed ? failed : null,
     mpi: await inspectMpi(),
     install: installation(plugins, koffi),
   }
 }
 
 /** The plugin that would be used, or why SWITCHYARD_PJRT_PLUGIN names none. */
-function choosePlugin(): { plugin?: FoundPlugin } | { plugin?: undefined; failure: string } {
+function choosePlugin(): { plugin?: FoundPlugin } | ({ plugin?: undefined } & Failure) {
   try {
     return { plugin: findPlugin() }
   } catch (error) {
-    return failed(error)
+    return failureOf(error)
   }
 }
 
-/** The MPI library that connects processes. It is loaded, and no job is joined. */
+async function tryOnnx(): Promise<TriedBackend> {
+  const backend = await openBackend('onnx')
+  const trial = await tryOut(backend)
+  return { description: await backend.describe(), trial }
+}
+
+/** The MPI library that connects processes. */
 async function inspectMpi(): Promise<Findings['mpi']> {
   try {
     const path = findMpi()
-    return path === undefined ? null : { path, version: (await MpiLibrary.load(path)).kind.version }
+    return path === undefined ? null : { path, ...(await inChild('mpi', path)) }
   } catch (error) {
-    return failed(error)
-  }
-}
-
-async function tryXla({ path }: FoundPlugin): Promise<Tried> {
-  // Without the cache, so that the compiler runs.
-  const backend = await openXla({ plugin: path, cache: false, preallocate: false })
-  const { client } = backend
-  const stableHlo = client.attributes.get('stablehlo_current_version')
-  const trial = await tryOut(backend)
-  return {
-    description: await backend.describe(),
-    trial,
-    devices: client.devices.map(device => ({ kind: device.kind, ...client.memoryOf(device) })),
-    ...(Array.isArray(stableHlo) && { stableHlo: stableHlo.join('.') }),
+    return failureOf(error)
   }
 }
 
@@ -134,18 +109,6 @@ function versionOf({ path, package: name }: FoundPlugin): string | undefined {
   }
   return undefined
 }
-
-async function attempt(body: () => Promise<Tried>): Promise<Tried> {
-  try {
-    return await body()
-  } catch (error) {
-    return failed(error)
-  }
-}
-
-const failed = (error: unknown): { failure: string } => ({
-  failure: error instanceof Error ? error.message : String(error),
-})
 
 /** The command that installs what XLA misses here; null if it misses nothing, or there is nothing for this system. */
 function installation(plugins: readonly Plugin[], koffi: string | null): string | null {
