@@ -12,6 +12,7 @@ import { Mesh, NamedSharding, P } from '../../program/sharding.js'
 import { Engine } from '../engine.js'
 import type { Buffer } from '../backend.js'
 import { XlaBackend } from './backend.js'
+import { finishComputing, type XlaBuffer } from './buffer.js'
 import { openXla } from './node.js'
 
 const double = makeProgram((x: Tensor) => np.multiply(x, 2))(np.zeros([2, 3]))
@@ -56,6 +57,17 @@ describe.skipIf(!xlaPlugin)('XlaBackend', () => {
     const turned = backend.put(hostFrom('float32', [3, 2], [1, 2, 3, 4, 5, 6]))
     await expect(executable.run([turned])).rejects.toThrow('input 0 is f32[3,2]')
     await expect(executable.run([])).rejects.toThrow('the program takes 1 inputs, not 0')
+  })
+
+  it('waits at the end of the process for what is still computed', async () => {
+    const product = makeProgram((a: Tensor) => np.matmul(np.matmul(a, a), a))(np.zeros([1000, 1000]))
+    const executable = await backend.compile(product)
+    const input = hostTensor('float32', [1000, 1000], new Float32Array(1_000_000))
+    const [output] = await executable.run([backend.put(input)])
+    const [part] = (output as XlaBuffer).parts
+    finishComputing(60)
+    expect(part.readyBefore(0)).toBe(true)
+    expect(process.listeners('exit').filter(({ name }) => name === 'finish')).toHaveLength(1)
   })
 
   it('frees memory that is disposed of, and leaves views of it alone', async () => {

@@ -21,15 +21,29 @@ class Memory {
   ) {
     this.bytes = parts.reduce((n, part) => n + bytesOfType(part.type), 0)
     counter.allocated(this.bytes)
+    live.add(this)
   }
 
   /** Frees the memory, unless that has been done. */
   free(): void {
     if (this.isFreed) return
     this.isFreed = true
+    live.delete(this)
     for (const part of this.parts) part.destroy()
     this.counter.freed(this.bytes)
   }
+}
+
+/** What is not freed. The registry below refers to it, too: this keeps nothing longer. */
+const live = new Set<Memory>()
+
+/**
+ * Waits until all arrays are computed, and blocks JavaScript for that; `seconds` at most. To be called before the
+ * process ends: XLA's threads crash it if they still compute while its libraries are taken down.
+ */
+export function finishComputing(seconds: number): void {
+  const end = performance.now() + 1000 * seconds
+  for (const { parts } of live) for (const part of parts) if (!part.readyBefore(end)) return
 }
 
 /** Frees the memory of arrays that were garbage-collected without `dispose`. */

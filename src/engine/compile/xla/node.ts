@@ -3,6 +3,7 @@ import { ConfigError, SwitchyardError } from '../../../base/errors.js'
 import { cacheFolder } from '../cache-folder.js'
 import { collectGarbage } from '../collect-garbage.js'
 import { XlaBackend } from './backend.js'
+import { finishComputing } from './buffer.js'
 import { CompileCache } from './cache.js'
 import { createClient } from './client-options.js'
 import { cudaDataFolder, cudaLibraries } from './cuda.js'
@@ -33,8 +34,13 @@ export async function openXla(options: XlaOptions = {}): Promise<XlaBackend> {
   checkPlatform(client, options.platform)
   const folder = options.cache ?? join(cacheFolder(), 'xla')
   const cache = folder === false ? undefined : new CompileCache(folder, client)
+  process.off('exit', finish).once('exit', finish)
   return new XlaBackend(client, { collectGarbage, cache, flags: flagsFor(plugin) })
 }
+
+/** A program may end, or throw, while results that it does not read are computed. */
+const finish = (): void => finishComputing(MOST_SECONDS_AT_END)
+const MOST_SECONDS_AT_END = 5
 
 const platforms: readonly XlaPlatform[] = ['cpu', 'cuda', 'tpu']
 

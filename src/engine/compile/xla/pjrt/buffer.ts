@@ -26,6 +26,18 @@ export class PjrtBuffer {
     await library.finish(library.call('Buffer_ReadyEvent', { buffer: this.pointer })('event'))
   }
 
+  /** Waits until the array is computed, or has failed, and blocks JavaScript. False if it is not at a time. */
+  readyBefore(time: number): boolean {
+    const { library } = this.platform
+    const event = library.call('Buffer_ReadyEvent', { buffer: this.pointer })('event')
+    while (!library.call('Event_IsReady', { event })('is_ready')) {
+      if (performance.now() > time) return false
+      Atomics.wait(bell, 0, 0, 1)
+    }
+    library.call('Event_Destroy', { event })
+    return true
+  }
+
   /**
    * The array's data, once computed. On a device whose memory is the process's own it is a view, valid until the buffer
    * is destroyed or donated.
@@ -56,3 +68,6 @@ export class PjrtBuffer {
     if (this.shared) library.keepUntil(this.shared.done, this.shared.data)
   }
 }
+
+/** Nothing rings it: a wait for it is a pause. */
+const bell = new Int32Array(new SharedArrayBuffer(4))
