@@ -90,3 +90,22 @@ it('the time left leaves compilation out', async () => {
   })
   expect(lines).toEqual(['1 of 10 words answered  9s left'])
 })
+
+it('no time left is told in the first second of answering', async () => {
+  const lines: string[] = []
+  vi.spyOn(console, 'error').mockImplementation((line: string) => void lines.push(line))
+  const now = vi.spyOn(performance, 'now').mockReturnValue(0)
+  const clock = new CompileClock(() => performance.now() / 1000)
+  watchCompiling(clock)
+  await watchPredictions('words', async show => {
+    show(0, 2000)
+    const compiled = clock.count(Promise.resolve())
+    now.mockReturnValue(60_000)
+    await compiled
+    now.mockReturnValue(60_400)
+    show(1, 2000)
+    now.mockReturnValue(70_000)
+    show(200, 2000)
+  })
+  expect(lines).toEqual(['1 of 2,000 words answered', '200 of 2,000 words answered  1m30s left'])
+})

@@ -105,15 +105,15 @@ export const erasedBar = (format: string): SingleBar =>
 
 /**
  * The time that the remaining examples will take, at the speed so far without compilation: `12s left`. Empty before the
- * first.
+ * first, and in the first second, whose speed tells little.
  */
 function timeLeft(): (done: number, count: number) => string {
   let began: { at: number; done: number } | undefined
   return (done, count) => {
     const at = performance.now() / 1000 - secondsCompiling()
     began ??= { at, done }
-    const answered = done - began.done
-    return answered > 0 ? `  ${formatDuration(((at - began.at) / answered) * (count - done))} left` : ''
+    const [seconds, answered] = [at - began.at, done - began.done]
+    return answered > 0 && seconds >= 1 ? `  ${formatDuration((seconds / answered) * (count - done))} left` : ''
   }
 }
 

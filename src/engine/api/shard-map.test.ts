@@ -174,6 +174,10 @@ describe('shardMap', () => {
       'shardMap: the result f32[2] may differ between the devices along data, which its spec P() does not name: ' +
         'combine it (lax.psum), or name the axis in the spec',
     )
+    const total = (x: Tensor): Tensor => lax.psum(np.sum(x), 'data')
+    expect(() => shardMap(total, mesh, { in: P('data'), out: P('data') })(np.ones([4]))).toThrow(
+      'result 0 is f32[] on each device, which has fewer dimensions than its spec P(data)',
+    )
     expect(() => shardMap(identity, mesh, { in: [P('data'), P()], out: P() })(np.ones([4]))).toThrow(
       'shardMap: `in` is a list of 2, but is for a list of 1: give one for each array, or one for all',
     )

@@ -51,7 +51,10 @@ export function meshOfRun({ model, train: { mesh, rows, accumulate } }: MeshedRu
   const where = `train.mesh ${formatMesh(mesh)}`
   const refuse = (axis: string, devices: number, what: string, count: number): void => {
     if (count % devices !== 0)
-      throw new ConfigError(`${where}: ${axis} is ${devices}, which does not divide ${what}, ${count}`)
+      throw new ConfigError(
+        `${where}: ${axis} is ${devices}, which does not divide ${what}, ${count}: choose a divisor of ${count}, or ` +
+          'another number of these',
+      )
   }
   refuse(
     'data x expert',

@@ -55,7 +55,8 @@ describe('layouts', () => {
     for (const wrong of ['model=2', 'data', 'data=0', 'data=2,data=2']) expect(parseMesh(wrong)).toBeUndefined()
     expect(meshOfRun(runOn('data=1'))).toBeNull()
     expect(() => meshOfRun(runOn('data=3'))).toThrow(
-      'train.mesh data=3: data x expert is 3, which does not divide the rows computed together (train.rows / train.accumulate), 8',
+      'train.mesh data=3: data x expert is 3, which does not divide the rows computed together (train.rows / train.accumulate), 8: ' +
+        'choose a divisor of 8, or another number of these',
     )
     expect(() => meshOfRun(runOn('expert=8'))).toThrow(
       'train.mesh expert=8: expert is 8, which does not divide the number of experts (model.numExperts), 4',

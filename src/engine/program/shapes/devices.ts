@@ -56,10 +56,16 @@ export const deviceShapes = {
         () => `a device's part of operand ${i} is ${formatAval(part)}, and the body takes ${formatAval(expected)}`,
       )
     })
-    return body.outputs.map(({ aval: part }, i): Aval => ({
-      dtype: part.dtype,
-      shape: wholeShape(part.shape, new NamedSharding(mesh, outSpecs[i])),
-    }))
+    return body.outputs.map(({ aval: part }, i): Aval => {
+      const spec = outSpecs[i]
+      check(
+        spec.dims.length <= part.shape.length,
+        () =>
+          `result ${i} is ${formatAval(part)} on each device, which has fewer dimensions than its spec ${spec}: ` +
+          'shorten the spec, or give the result these dimensions',
+      )
+      return { dtype: part.dtype, shape: wholeShape(part.shape, new NamedSharding(mesh, spec)) }
+    })
   },
   psum: ([x], { axes }) => {
     check(axes.length > 0 && new Set(axes.map(a => a.name)).size === axes.length, 'name one axis or more, each once')
