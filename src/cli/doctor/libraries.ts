@@ -22,7 +22,7 @@ export interface TriedMpi {
   readonly version: string
 }
 
-/** What `doctor` does with the native libraries that it finds, by their kind. Each may end the process: see `inChild`. */
+/** What `doctor` does with native libraries, by their kind. Each may end the process: see `inChild`. */
 export const libraries = { xla: tryXla, mpi: tryMpi }
 export type Libraries = typeof libraries
 
