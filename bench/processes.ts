@@ -1,7 +1,7 @@
 /**
- * Where the processor time of a step of g2p goes that several processes make together: trains some steps on a mesh and
- * prints the time of each kind of work in process 0, and how often it was done. Waiting is a barrier before each
- * operation of MPI, so that the operation itself does not wait. docs/processes.md has the figures.
+ * Where the time of a training step of several processes goes: trains the recipe g2p for some steps on a mesh, and
+ * prints the time of each kind of work in process 0, and how often it was done. Waiting is measured as a reduction of
+ * one byte before each operation of MPI, so that the operation itself does not wait. docs/processes.md has the figures.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -44,11 +44,11 @@ const seconds = ({ user, system }: NodeJS.CpuUsage): number => (user + system) /
 async function timed<T>(kind: string, work: () => Promise<T>): Promise<T> {
   const [begin, cpu] = [performance.now(), process.cpuUsage()]
   const result = await work()
-  const so = spent.get(kind) ?? { cpu: 0, wall: 0, times: 0 }
-  so.cpu += seconds(process.cpuUsage(cpu))
-  so.wall += (performance.now() - begin) / 1000
-  so.times++
-  spent.set(kind, so)
+  const sum = spent.get(kind) ?? { cpu: 0, wall: 0, times: 0 }
+  sum.cpu += seconds(process.cpuUsage(cpu))
+  sum.wall += (performance.now() - begin) / 1000
+  sum.times++
+  spent.set(kind, sum)
   return result
 }
 

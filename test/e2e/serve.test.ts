@@ -133,7 +133,7 @@ describe('switchyard serve', () => {
     expect(server.log).not.toMatch(/second|third|root/)
   })
 
-  it('serves several models by their names, and ends at once by a second signal', async () => {
+  it('serves several models by their names, and ends at once by a second Ctrl-C', async () => {
     process.env.SWITCHYARD_API_KEYS = 'fourth, fifth'
     const server = new Server('spell=g2p', 'g2p', 'nosuch', '--replicas', '2', '--log-level', 'info')
     delete process.env.SWITCHYARD_API_KEYS

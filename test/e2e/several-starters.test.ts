@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { mpiexec, mpiexecOf, mpiLibrary, openMpiLibrary } from '../processes/mpi-job.js'
 import { Cli, tiny } from './cli.js'
 
@@ -11,23 +11,18 @@ beforeAll(async () => {
   cli = await Cli.create()
 })
 afterAll(() => cli.remove())
+afterEach(() => void vi.unstubAllEnvs())
 const program = (...args: string[]): string[] => [join(cli.package_, 'bin/switchyard.js'), ...args]
 const train = (...args: string[]): string[] => program('train', 'g2p', ...tiny, ...mesh, ...args)
+/** Sets variables of the environment, for the rest of a test. */
+const setEnv = (variables: { readonly [name: string]: string }): void => {
+  for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
+}
 
 describe.skipIf(!mpiLibrary)('with MPICH', () => {
-  /** Starts a command by itself, with these variables. */
-  const startedWith = async (env: NodeJS.ProcessEnv, ...args: string[]): ReturnType<Cli['run']> => {
-    const before = { ...process.env }
-    Object.assign(process.env, env)
-    try {
-      return await cli.run(...args)
-    } finally {
-      process.env = before
-    }
-  }
-
   it('a process of srun that finds only itself does not train alone', async () => {
-    const { code, stderr } = await startedWith({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' }, ...train().slice(1))
+    setEnv({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })
+    const { code, stderr } = await cli.run(...train().slice(1))
     expect(code).toBe(1)
     expect(stderr).toMatch(
       /started as one of 2 \(by srun\), and MPICH \S+ \(.*\) finds only itself: start.* srun --mpi=pmi2/,
@@ -35,9 +30,10 @@ describe.skipIf(!mpiLibrary)('with MPICH', () => {
   })
 
   it('a process that npx has cut off from mpiexec says so', async () => {
-    const lost = await startedWith({ PMI_SIZE: '2', PMI_RANK: '0', PMI_FD: '987' }, ...train().slice(1))
-    expect(lost.code).toBe(1)
-    expect(lost.stderr).toMatch(
+    setEnv({ PMI_SIZE: '2', PMI_RANK: '0', PMI_FD: '987' })
+    const { code, stderr } = await cli.run(...train().slice(1))
+    expect(code).toBe(1)
+    expect(stderr).toMatch(
       /connection to mpiexec \(file descriptor 987\) has not reached .* mpiexec -n 2 node \S+switchyard\.js/,
     )
   })
@@ -65,6 +61,7 @@ describe.skipIf(!openMpiLibrary)('with Open MPI', () => {
     const [command, ...options] = mpiexecOf(library)
     const args = [...options, '-n', '2', process.execPath, ...train('--set', 'train.steps=5000')]
     const job = spawn(command, args, { cwd: cli.folder, env: { ...process.env, SWITCHYARD_MPI: library } })
+    onTestFinished(() => void job.kill())
     let [stdout, stderr, killed] = ['', '', false]
     job.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     job.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -83,11 +80,8 @@ describe.skipIf(!openMpiLibrary)('with Open MPI', () => {
   })
 
   it('launch refuses its library, and MPICH refuses its mpirun', async () => {
-    const env = process.env.SWITCHYARD_MPI
-    process.env.SWITCHYARD_MPI = library
-    const launched = await cli.run('launch', '--processes', '2', '--', 'train', 'g2p').finally(() => {
-      process.env.SWITCHYARD_MPI = env
-    })
+    setEnv({ SWITCHYARD_MPI: library })
+    const launched = await cli.run('launch', '--processes', '2', '--', 'train', 'g2p')
     expect(launched.code).toBe(1)
     expect(launched.stderr).toMatch(
       /which only its own mpirun starts: mpirun -n 2 node \S+switchyard\.js train g2p\. Or install MPICH/,

@@ -84,6 +84,9 @@ describe('vmap', () => {
     expect(() => vmap(add, { in: [0] })(np.ones([2]), np.ones([2]))).toThrow(
       'vmap: `in` is a list of 1, but is for a list of 2',
     )
+    expect(() => vmap((x: { a: Tensor }) => x.a, { in: [{ b: 0 }] as never })({ a: np.ones([2]) })).toThrow(
+      'vmap: `in` is an object with b, but is for an object with a: give one for each array, or one for all',
+    )
     expect(() => vmap(add, { out: null })(np.ones([2]), np.ones([2]))).toThrow('differs between examples')
   })
 })

@@ -77,14 +77,13 @@ export function collectivesOn(mesh: Mesh): Operation[] {
         splits(x, dim, n) ? lax.psumScatter(x, axes, { axis: dim, tiled: x.shape[dim] !== n }) : undefined,
       ),
     ),
-    collective(
-      along((dim, x, axes, { a }, n) =>
-        splits(x, dim, n) ? lax.allToAll(x, axes, dim, a % x.ndim, { tiled: x.shape[dim] !== n }) : undefined,
-      ),
-    ),
-    collective(
-      along((dim, x, axes, { a }, n) =>
-        splits(x, dim, n) ? lax.allToAll(x, axes, dim, a % x.ndim, { tiled: true }) : undefined,
+    ...[false, true].map(tiled =>
+      collective(
+        along((dim, x, axes, { a }, n) =>
+          splits(x, dim, n)
+            ? lax.allToAll(x, axes, dim, a % x.ndim, { tiled: tiled || x.shape[dim] !== n })
+            : undefined,
+        ),
       ),
     ),
     collective((x, [axis], { a, b }) => {

@@ -6,8 +6,8 @@ import type { SearchPlaces } from '../../xla/find-plugin.js'
 import { isByPmix } from './started-job.js'
 
 /**
- * The files' names by the library's binary interface, of which they contain the version. MPICH's interface is also that
- * of Intel MPI, MVAPICH and Cray MPICH; Debian renames MPICH's file. MPI's standard one comes from any of them.
+ * The names of the library's file by its binary interface, whose version they contain. Intel MPI, MVAPICH and Cray
+ * MPICH share MPICH's interface; Debian renames MPICH's file. Any MPI may come with the standard interface.
  */
 const names = {
   mpich: ['libmpi.so.12', 'libmpich.so.12', 'libmpi.12.dylib'],

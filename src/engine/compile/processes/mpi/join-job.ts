@@ -16,27 +16,32 @@ export async function joinJob(): Promise<MpiCommunicator> {
   const path = findMpi()
   if (path === undefined)
     throw new SwitchyardError(
-      `a job of several processes${started ? `, as ${started.starter} has started this one,` : ''} needs MPI, and none was found. Install MPICH (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library; switchyard doctor says what is found. ${otherwise}`,
+      `${started ? `${startedAs(started)}, which` : 'joinProcesses'} needs MPI, and none was found: install MPICH (${mpiInstallation()}), or set SWITCHYARD_MPI to the path of its library. ${separately}`,
     )
-  if (started !== undefined) requireConnection(started)
+  if (started === undefined) return MpiCommunicator.join(await MpiLibrary.load(path))
+  const isPmix = isByPmix(process.env)
+  if (!isPmix) requireConnection(started)
   const mpi = await MpiLibrary.load(path)
   // MPICH without PMIx would end this process, with a message of its own.
-  if (started !== undefined && isByPmix(process.env) && !mpi.kind.speaksPmix) throw notFound(started, mpi, path, 1)
+  if (isPmix && !mpi.kind.speaksPmix) throw notFound(started, mpi, path, 1)
   const communicator = await MpiCommunicator.join(mpi)
   const { size } = communicator
-  if (started !== undefined && size !== (started.size ?? size)) throw notFound(started, mpi, path, size)
+  if (size !== (started.size ?? size)) throw notFound(started, mpi, path, size)
   return communicator
 }
 
 /**
- * Throws a SwitchyardError if the file descriptor, by which MPICH's processes ask whatever has started them for the
- * others, is not that socket: npx, like other programs of Node, does not pass it on, and MPI would crash.
+ * MPICH's processes find each other by asking what started them, over the socket whose file descriptor is in PMI_FD.
+ * Throws a SwitchyardError if that is no socket: npx, like other programs of Node, does not pass it on, and MPI would
+ * crash.
  */
 function requireConnection({ size, starter }: StartedJob): void {
   const fd = process.env.PMI_FD
   if (fd === undefined || isSocket(Number(fd))) return
+  const [, script] = process.argv
+  const program = script === undefined ? '...' : `${relative('', realpathSync(script))} ...`
   throw new SwitchyardError(
-    `the connection to ${starter} (file descriptor ${fd}) has not reached this process, since the program between them, such as npx, has closed it: let ${starter} start node itself, as in ${starter} -n ${size} node ${relative('', realpathSync(process.argv[1]))} ...`,
+    `the connection to ${starter} (file descriptor ${fd}) has not reached this process, since the program between them, such as npx, has closed it: let ${starter} start node itself, as in ${starter} -n ${size} node ${program}`,
   )
 }
 
@@ -48,10 +53,13 @@ function isSocket(fd: number): boolean {
   }
 }
 
+const startedAs = ({ size, starter }: StartedJob): string =>
+  `this process was started as one of ${size ?? 'several'} (by ${starter})`
+
 /** The error of a process whose MPI finds another number of processes than was started. */
 const notFound = (started: StartedJob, { kind }: MpiLibrary, path: string, size: number): SwitchyardError =>
   new SwitchyardError(
-    `this process was started as one of ${started.size ?? 'several'} (by ${started.starter}), and ${kind.version} (${path}) finds ${size === 1 ? 'only itself' : size}: start the processes with ${kind.isOpenMpi ? "Open MPI's mpirun, or with srun --mpi=pmix" : 'switchyard launch, with the mpiexec of this MPI, or with srun --mpi=pmi2'}. ${otherwise}`,
+    `${startedAs(started)}, and ${kind.version} (${path}) finds ${size === 1 ? 'only itself' : size}: start the processes with ${kind.isOpenMpi ? "Open MPI's mpirun, or with srun --mpi=pmix" : 'switchyard launch, with the mpiexec of this MPI, or with srun --mpi=pmi2'}. ${separately}`,
   )
 
-const otherwise = 'Where these are no processes of one job, start each by a command of its own'
+const separately = 'For separate runs, start each by a command of its own'

@@ -36,7 +36,7 @@ export type Argument = Handle | ArrayBufferView | null
 type Call = (...args: Argument[]) => number
 
 /**
- * Settings of Open MPI, and of the libraries below it and MPICH, UCX and libfabric. To notice freed memory, all of them
+ * Settings of Open MPI, and of UCX and libfabric, the libraries that it and MPICH use. To notice freed memory, these
  * rewrite the machine code of the system's memory functions while they are loaded, which Node's other threads may be
  * running: 1 of 20 starts crashed. UCX's and Open MPI's handlers of signals would take the place of Node's.
  */
@@ -45,16 +45,16 @@ const settings = {
   UCX_MEM_MMAP_HOOK_MODE: 'none',
   UCX_HANDLE_ERRORS: 'none',
   UCX_ERROR_SIGNALS: '',
-  // A read in the memory of another process aborts this one if the other has ended. Shared memory is as fast.
+  // With cma, a process that reads the memory of one that has ended is aborted. Shared memory is as fast.
   UCX_TLS: '^cma',
   FI_MR_CACHE_MONITOR: 'disabled',
   OMPI_MCA_memory: '^patcher',
   OMPI_MCA_opal_signal: '',
-  // Its sums of integers of 8 and 16 bits by AVX do not wrap: they stop at the largest value.
+  // Open MPI's sums of 8-bit and 16-bit integers by AVX stop at the largest value instead of wrapping.
   OMPI_MCA_op: '^avx',
 } as const
 
-/** Longer than what any MPI writes: MPI_MAX_LIBRARY_VERSION_STRING and MPI_MAX_ERROR_STRING are 8192 at most. */
+/** Enough for any text that MPI writes: MPI_MAX_LIBRARY_VERSION_STRING and MPI_MAX_ERROR_STRING are 8192 at most. */
 const TEXT_BYTES = 8192
 
 /** An MPI library that is loaded into this process. */
