@@ -25,8 +25,8 @@ export class DeviceMemory {
   }
 
   /**
-   * Collects garbage if arrays have grown. After a run it is called when donated inputs are freed: the results of a
-   * training step are as large as its state, and take its memory.
+   * Collects garbage if arrays have grown enough since the last time. Called after a run's donated inputs are freed: a
+   * training step's results take the memory of its state, which is not growth.
    */
   limitGrowth(): void {
     // In proportion to what lives, so that large models do not collect more often.

@@ -55,7 +55,7 @@ function padThenCrop(
   return ops.slice(block, padded, cropLow, limit, strides)
 }
 
-/** Adds `counts[axis]` elements after each element along an axis: [n] -> [n, 1] -> [n, 1 + count] -> [n (1 + count)]. */
+/** Adds `counts[axis]` elements after each one along an axis: [n] -> [n, 1] -> [n, 1 + count] -> [n (1 + count)]. */
 function padAfterEach(block: BlockWriter, x: Lowered, value: Lowered, counts: readonly number[]): Lowered {
   const { dtype, shape } = x.aval
   const asRows = shape.flatMap(size => [size, 1])
