@@ -53,7 +53,7 @@ export function meshOfRun({ model, train: { mesh, rows, accumulate } }: MeshedRu
     if (count % devices !== 0)
       throw new ConfigError(
         `${where}: ${axis} is ${devices}, which does not divide ${what}, ${count}: choose a divisor of ${count}, or ` +
-          'another number of these',
+          'change that number',
       )
   }
   refuse(

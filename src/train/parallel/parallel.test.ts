@@ -56,7 +56,7 @@ describe('layouts', () => {
     expect(meshOfRun(runOn('data=1'))).toBeNull()
     expect(() => meshOfRun(runOn('data=3'))).toThrow(
       'train.mesh data=3: data x expert is 3, which does not divide the rows computed together (train.rows / train.accumulate), 8: ' +
-        'choose a divisor of 8, or another number of these',
+        'choose a divisor of 8, or change that number',
     )
     expect(() => meshOfRun(runOn('expert=8'))).toThrow(
       'train.mesh expert=8: expert is 8, which does not divide the number of experts (model.numExperts), 4',

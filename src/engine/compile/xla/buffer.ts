@@ -34,12 +34,12 @@ class Memory {
   }
 }
 
-/** What is not freed. The registry below refers to it, too: this keeps nothing longer. */
+/** The memory that is not freed. The registry below refers to it too, so this set keeps nothing longer. */
 const live = new Set<Memory>()
 
 /**
- * Waits until all arrays are computed, and blocks JavaScript for that; `seconds` at most. To be called before the
- * process ends: XLA's threads crash it if they still compute while its libraries are taken down.
+ * Waits until all arrays are computed, for `seconds` at most, and blocks JavaScript meanwhile. Call it before the
+ * process ends: XLA's threads crash it if they still compute while its libraries are unloaded.
  */
 export function finishComputing(seconds: number): void {
   const end = performance.now() + 1000 * seconds

@@ -26,7 +26,7 @@ export class PjrtBuffer {
     await library.finish(library.call('Buffer_ReadyEvent', { buffer: this.pointer })('event'))
   }
 
-  /** Waits until the array is computed, or has failed, and blocks JavaScript. False if it is not at a time. */
+  /** Blocks JavaScript until the array is computed or has failed. Returns false if that takes beyond a time. */
   readyBefore(time: number): boolean {
     const { library } = this.platform
     const event = library.call('Buffer_ReadyEvent', { buffer: this.pointer })('event')
