@@ -85,17 +85,15 @@ export class UserValues {
 
   /**
    * The run that a recipe describes, or for a task's name a run that fits its data. Throws a ConfigError that proposes
-   * the most similar name.
+   * the most similar name, and ends with `hint`.
    */
-  async runNamed(name: string): Promise<NamedRun> {
+  async runNamed(name: string, hint = ''): Promise<NamedRun> {
     if (Object.hasOwn(this.recipes, name))
       return this.fromRecipe(this.recipes[name], `${this.path}: the recipe ${name}`)
     if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
     if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
     const advice = didYouMean(name, this.runNames, `there are ${this.runNames.join(', ')}.`)
-    throw this.unknown(
-      `there is no recipe or task "${name}"; ${advice} To train on your own data, give --data pairs.tsv.`,
-    )
+    throw this.unknown(`there is no recipe or task "${name}"; ${advice}${hint && ` ${hint}`}`)
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */

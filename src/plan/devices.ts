@@ -129,13 +129,19 @@ export interface DeviceOverrides {
   readonly interconnect?: number
 }
 
-/** A device with some of its figures replaced. */
-export const withOverrides = (device: Device, { memory, flops, interconnect }: DeviceOverrides): Device => ({
-  ...device,
-  memory: memory ?? device.memory,
-  flops: flops === undefined ? device.flops : { bfloat16: flops, float32: flops },
-  links: interconnect === undefined ? device.links : { kind: 'flat', bandwidth: interconnect },
-})
+/** A device with some of its figures replaced. Its source says which were given. */
+export function withOverrides(device: Device, { memory, flops, interconnect }: DeviceOverrides): Device {
+  const given = Object.entries({ memory, operations: flops, links: interconnect }).flatMap(([what, value]) =>
+    value === undefined ? [] : [what],
+  )
+  return {
+    ...device,
+    memory: memory ?? device.memory,
+    flops: flops === undefined ? device.flops : { bfloat16: flops, float32: flops },
+    links: interconnect === undefined ? device.links : { kind: 'flat', bandwidth: interconnect },
+    source: given.length === 0 ? device.source : `given: ${given.join(', ')}; the rest: ${device.source}`,
+  }
+}
 
 /**
  * One of several devices that are threads of this machine's processor: they share its memory and its speed. `peak` is

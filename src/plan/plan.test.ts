@@ -178,6 +178,14 @@ describe('the best mesh', () => {
     expect([large.remat, large.accumulate]).toEqual([false, 1])
   })
 
+  it('figures that are given are not said to be from the source of the others', () => {
+    const { source } = deviceNamed('h100')
+    expect(withOverrides(deviceNamed('h100'), {}).source).toBe(source)
+    expect(withOverrides(deviceNamed('h100'), { memory: 24e9, interconnect: 25e9 }).source).toBe(
+      `given: memory, links; the rest: ${source}`,
+    )
+  })
+
   it('does not exist if nothing fits, or nothing divides: the error says what would', () => {
     const plan = (name: string, devices: number) => () => planTraining(published(name), devices, deviceNamed('h100'))
     expect(plan('switch-xxl-128', 8)).toThrow(

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
 import { nearest } from '../../base/suggest.js'
 import { freeMemory } from '../../checkpoint/free-memory.js'
@@ -17,6 +18,7 @@ import type { MeshConfig } from '../../train/parallel/mesh-config.js'
 import { readRunStart } from '../../train/run-start.js'
 import { readConfigFile } from '../shared/config-file.js'
 import { configOfRun, isRunPath, recipeNamed } from '../shared/find-config.js'
+import { isOnHub } from '../shared/find-folder.js'
 import { findUserValues } from '../shared/user-config.js'
 import { describeMesh, describePlan } from './description.js'
 import type { PlannedTraining } from './description.js'
@@ -96,6 +98,13 @@ async function findTraining(name: string): Promise<{ config: RunConfig; note: st
       if (!(error instanceof ConfigError) || (await findUserValues()).runNames.includes(name)) throw error
       throw new ConfigError(`${error.message} The presets are ${[...presets.keys()].join(', ')}.`, { cause: error })
     }
+  }
+  if (await isOnHub(name)) {
+    const preset = nearest(basename(name), [...presets.keys()])
+    throw new ConfigError(
+      `${name}: plan fetches nothing from the hub: give a preset, a recipe, a run, a folder with a model or a configuration's file` +
+        (preset === undefined ? '' : `; did you mean ${preset}?`),
+    )
   }
   if ((await readRunStart(name)) !== undefined)
     return { config: await configOfRun(name), note: `the settings of the run ${name}` }

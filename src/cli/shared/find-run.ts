@@ -39,7 +39,7 @@ export async function findRun(known: UserValues, name: string, command: string):
   const similar = /[/\\]|\.\w+$/.test(name) ? await similarPath(name, [runsFolder]) : undefined
   if (similar !== undefined)
     throw new ConfigError(`there is no recipe, file or run "${name}"; did you mean ${similar}?`)
-  return known.runNamed(name)
+  return known.runNamed(name, command === 'plan' ? '' : 'To train on your own data, give --data pairs.tsv.')
 }
 
 /** The run that a file's configuration describes: one that begins with new weights. */
