@@ -30,7 +30,7 @@ export const symbolErrorRate = (name: string, symbols: SplitSymbols): ErrorRate 
   },
   explain: rate =>
     rate > 1
-      ? `${name}: a rate above 100% means that the answers are much longer than the targets. Each extra symbol counts as an error, and the errors are divided by the number of symbols in the targets.`
+      ? `${name}: a rate above 100% means that answers are longer than their targets. Each extra symbol counts as an error, and the errors are divided by the number of symbols in the targets.`
       : undefined,
 })
 
