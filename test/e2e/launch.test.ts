@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sharedMemoryOf } from '../../src/engine/compile/processes/mpi/shared-memory.js'
 import { mpiLibrary } from '../processes/mpi-job.js'
 import { Cli, tiny } from './cli.js'
 
@@ -22,11 +23,6 @@ describe.skipIf(!mpiLibrary)('switchyard launch', () => {
       .trim()
       .split('\n')
       .map(Number)
-
-  /** The files of shared memory that a process uses. Those of other jobs on this machine come and go meanwhile. */
-  const sharedMemoryOf = (pid: number): string[] => [
-    ...new Set(readFileSync(`/proc/${pid}/maps`, 'utf8').match(/\/dev\/shm\/mpich_shm_\w+/g)),
-  ]
 
   it('refuses what does not run as several processes, once', async () => {
     const infer = await cli.run('launch', '--processes', '2', '--', 'infer', 'runs/g2p', 'word')

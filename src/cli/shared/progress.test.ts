@@ -74,12 +74,18 @@ it('a line on answers says how many there are, and the time left at the speed so
   expect(lines).toEqual(['600 of 2,000 words answered  14s left', '2,000 of 2,000 words answered  0s left'])
 })
 
-it('the time left leaves compilation out', async () => {
+/** The lines of progress, a time that the test sets, and what counts compilation. */
+function watchedClock() {
   const lines: string[] = []
   vi.spyOn(console, 'error').mockImplementation((line: string) => void lines.push(line))
   const now = vi.spyOn(performance, 'now').mockReturnValue(0)
   const clock = new CompileClock(() => performance.now() / 1000)
   watchCompiling(clock)
+  return { lines, now, clock }
+}
+
+it('the time left leaves compilation out', async () => {
+  const { lines, now, clock } = watchedClock()
   await watchPredictions('words', async show => {
     show(0, 10)
     now.mockReturnValue(1000)
@@ -92,11 +98,7 @@ it('the time left leaves compilation out', async () => {
 })
 
 it('no time left is told in the first second of answering', async () => {
-  const lines: string[] = []
-  vi.spyOn(console, 'error').mockImplementation((line: string) => void lines.push(line))
-  const now = vi.spyOn(performance, 'now').mockReturnValue(0)
-  const clock = new CompileClock(() => performance.now() / 1000)
-  watchCompiling(clock)
+  const { lines, now, clock } = watchedClock()
   await watchPredictions('words', async show => {
     show(0, 2000)
     const compiled = clock.count(Promise.resolve())

@@ -6,12 +6,14 @@ import { sizeOf } from '../../../src/base/host-tensor.js'
 import type { HostTensor } from '../../../src/base/host-tensor.js'
 import * as ops from '../../../src/engine/program/ops.js'
 import type { Program } from '../../../src/engine/program/program.js'
+import { traceClosed } from '../../../src/engine/program/trace.js'
 import type { Value } from '../../../src/engine/program/value.js'
 import { everyDType, isUnsigned, specialValues, tensor } from '../backend/case.js'
 import { difference } from '../backend/compare.js'
 import type { Tolerance } from '../backend/compare.js'
 import type { Step } from './operation.js'
-import { show } from './steps.js'
+import { build, show } from './steps.js'
+import type { Table } from './steps.js'
 
 const everyShape = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2], [17]]
 /** Longer than a vector of the processor, and than a block of a loop that generates random numbers, with a rest. */
@@ -93,6 +95,21 @@ export const aCase = caseOf(
   ),
   stepOf(stepOf(null)),
 )
+
+/** The program of a case's steps on these inputs, with how far its results may be from the interpreter's. */
+export function traced(
+  { steps, last, small }: Pick<Case, 'steps' | 'last' | 'small'>,
+  inputs: readonly HostTensor[],
+  table: Table,
+): { program: Program; tolerances: Tolerance[] } {
+  let tolerances: Tolerance[] = []
+  const program = traceClosed(inputs, values => {
+    const built = build(table, values, steps, small, last)
+    tolerances = built.tolerances
+    return built.outputs
+  })
+  return { program, tolerances }
+}
 
 /**
  * Throws if results differ from the interpreter's, with the program and its inputs. `flushesSubnormals`: whether a zero

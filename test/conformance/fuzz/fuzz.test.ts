@@ -23,10 +23,9 @@ import { batchProgram } from '../../../src/engine/transform/vmap.js'
 import { xlaPlugin } from '../../xla-plugin.js'
 import { tensor } from '../backend/case.js'
 import type { Tolerance } from '../backend/compare.js'
-import { aCase, compare as compareResults, drawn, inputOf } from './cases.js'
+import { aCase, compare as compareResults, drawn, inputOf, traced } from './cases.js'
 import type { Case } from './cases.js'
 import { build, differentiable, everyOperation } from './steps.js'
-import type { Table } from './steps.js'
 
 /**
  * Random programs over primitives, functions of np, loops, branches and composites, all dtypes, empty and long shapes,
@@ -53,16 +52,6 @@ async function compiled(program: Program, inputs: readonly HostTensor[], on = ba
   return Promise.all(outputs.map(b => b.read()))
 }
 
-function traced({ steps, last }: Case, inputs: readonly HostTensor[], table: Table, small: boolean) {
-  let tolerances: Tolerance[] = []
-  const program = traceClosed(inputs, values => {
-    const built = build(table, values, steps, small, last)
-    tolerances = built.tolerances
-    return built.outputs
-  })
-  return { program, tolerances }
-}
-
 /** Throws if results on the backend differ from the interpreter's. */
 function compare(
   actual: readonly HostTensor[],
@@ -80,13 +69,13 @@ const near: Tolerance = { ulps: 64, absolute: 1e-4, eitherZero: true }
 const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
   'compiled as one program': async c => {
     const inputs = c.inputs.map(i => inputOf(i, c.small))
-    const { program, tolerances } = traced(c, inputs, everyOperation, c.small)
+    const { program, tolerances } = traced(c, inputs, everyOperation)
     compare(await compiled(program, inputs), interpret(program, inputs), tolerances, program, inputs)
   },
 
   'run operation by operation': async c => {
     const inputs = c.inputs.map(i => inputOf(i, c.small))
-    const { program, tolerances } = traced(c, inputs, everyOperation, c.small)
+    const { program, tolerances } = traced(c, inputs, everyOperation)
     const values = inputs.map(x => fromHost(x).value)
     const { outputs } = build(everyOperation, values, c.steps, c.small, c.last)
     const results = await Promise.all(outputs.map(v => new Tensor(v).data()))
@@ -95,7 +84,7 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
 
   'batched by vmap': async c => {
     const examples = c.inputs.map(i => inputOf(i, c.small))
-    const { program, tolerances } = traced(c, examples, everyOperation, c.small)
+    const { program, tolerances } = traced(c, examples, everyOperation)
     const batched = c.inputs.map(i => i.batched)
     const inputs = c.inputs.map(i => inputOf(i, c.small, i.batched ? [BATCH] : []))
     const whole = program.outputs.map(() => true)
@@ -171,7 +160,7 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
 
   'differentiated forwards and backwards': async c => {
     const inputs = c.inputs.map(i => inputOf(i, true))
-    const { program } = traced(c, inputs, differentiable, true)
+    const { program } = traced({ ...c, small: true }, inputs, differentiable)
     const active = inputs.map(x => isFloat(x.dtype))
     const wanted = program.outputs.map(o => isFloat(o.aval.dtype))
     if (!active.includes(true) || !wanted.includes(true)) return

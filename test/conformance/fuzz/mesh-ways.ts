@@ -16,10 +16,10 @@ import { vjpEval } from '../../../src/engine/transform/linearize.js'
 import { batchProgram } from '../../../src/engine/transform/vmap.js'
 import { tensor } from '../backend/case.js'
 import type { Tolerance } from '../backend/compare.js'
-import { caseOf, compare, inputOf, stepOf } from './cases.js'
+import { caseOf, compare, inputOf, stepOf, traced } from './cases.js'
 import type { Case as CaseOfOneDevice, Input } from './cases.js'
 import { collectivesOn, shardMapOn, specsOf } from './mesh-steps.js'
-import { build, differentiable, everyOperation } from './steps.js'
+import { differentiable, everyOperation } from './steps.js'
 import type { Table } from './steps.js'
 
 /** The devices that run a program. */
@@ -113,16 +113,6 @@ async function check(
       }
     }
   }
-}
-
-function traced({ steps, last, small }: Case, inputs: readonly HostTensor[], table: Table) {
-  let tolerances: Tolerance[] = []
-  const program = traceClosed(inputs, values => {
-    const built = build(table, values, steps, small, last)
-    tolerances = built.tolerances
-    return built.outputs
-  })
-  return { program, tolerances }
 }
 
 const BATCH = 3
