@@ -92,7 +92,8 @@ export function keptBytes(
     slotsPerToken,
     hasTeacher: distill !== null,
   })
-  return { activations: (model.dtype === 'bfloat16' ? 2 : 4) * activations, logits: 4 * logits }
+  // An estimate, in whole bytes.
+  return { activations: Math.round((model.dtype === 'bfloat16' ? 2 : 4) * activations), logits: Math.round(4 * logits) }
 }
 
 /** A model whose heads, hidden layers and vocabulary are one device's part of those of `model`. */

@@ -141,7 +141,7 @@ function describe({ version, machine, defaultBackend, onnx, koffi, plugins, xla,
       'xla',
       xla
         ? result(xla)
-        : `no PJRT plugin was found: SWITCHYARD_PJRT_PLUGIN names none, and pip has installed none in the ${sitePackages({}).length} folders of packages of this machine's Pythons and of .venv`,
+        : `no PJRT plugin was found: SWITCHYARD_PJRT_PLUGIN is not set, and pip has installed none in .venv or another of the ${sitePackages({}).length} folders that are searched`,
     ],
     ...(xla && 'devices' in xla ? (xla.devices ?? []).flatMap(deviceRow) : []),
     ['processes', describeMpi(mpi)],
