@@ -413,7 +413,7 @@ const files = async (folder: string): Promise<string[]> =>
     .sort()
 
 describe('kill -9', () => {
-  const [KILLS, MOST] = [8, 30]
+  const [KILLS, MOST] = [5, 30]
 
   it(`${KILLS} times, in saves too: nothing is lost, and the end is that of an uninterrupted run bit for bit`, async () => {
     const [whole, killed] = [at('whole'), at('killed')]

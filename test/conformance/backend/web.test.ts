@@ -4,7 +4,7 @@ import { webSessions } from '../../../src/engine/compile/onnx/web.js'
 import { backendConformance } from './suite.js'
 
 /** A session of WebAssembly takes 15 ms of CPU time. WEB_CASES=all runs all cases, as in CI; otherwise a sample is. */
-const share = process.env.WEB_CASES === 'all' ? undefined : 3
+const share = process.env.WEB_CASES === 'all' ? undefined : 5
 
 // ONNX Runtime's build for browsers also runs in Node, without a browser's threads.
 describe('onnx, on the build for browsers', () => {
