@@ -31,6 +31,10 @@ export class MetricsLog {
   private readonly resumedPath: string
   /** The lines of the new log while the file still holds records of later steps. */
   private rewound: string[] | undefined
+  /** How many of these lines `prepare` has written. */
+  private prepared = 0
+  /** Settles when the log can be changed again: a checkpoint is saved while later steps append. */
+  private last: Promise<void> = Promise.resolve()
 
   constructor(private readonly folder: string) {
     this.path = join(folder, runFiles.metrics)
@@ -48,24 +52,35 @@ export class MetricsLog {
   async append(record: MetricsRecord): Promise<void> {
     // JSON has no NaN and no infinity: JSON.stringify writes null.
     const line = JSON.stringify(record)
-    this.rewound?.push(line)
-    const path = this.rewound ? this.resumedPath : this.path
-    await withPath(path, () => appendFile(path, `${line}\n`))
+    await this.inTurn(async () => {
+      this.rewound?.push(line)
+      await appendLines(this.rewound ? this.resumedPath : this.path, [line])
+    })
   }
 
   /** Call before the checkpoint of a step is saved. */
   async prepare(step: number): Promise<void> {
     if (this.rewound === undefined) return
-    const text = this.rewound.map(line => `${line}\n`).join('')
+    this.prepared = this.rewound.length
+    const text = textOf(this.rewound)
     await writeFileAtomically(this.rewoundPath(step), async handle => handle.writeFile(text), { replace: true })
   }
 
-  /** Call after the checkpoint of that step is saved. */
+  /** Call after the checkpoint of that step is saved. Keeps the records that came meanwhile. */
   async commit(step: number): Promise<void> {
-    if (this.rewound === undefined) return
-    await withPath(this.path, () => rename(this.rewoundPath(step), this.path))
-    this.rewound = undefined
-    await rm(this.resumedPath, { force: true })
+    await this.inTurn(async () => {
+      if (this.rewound === undefined) return
+      await withPath(this.path, () => rename(this.rewoundPath(step), this.path))
+      await appendLines(this.path, this.rewound.slice(this.prepared))
+      this.rewound = undefined
+      await rm(this.resumedPath, { force: true })
+    })
+  }
+
+  private inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.last.then(change)
+    this.last = changed.catch(() => undefined)
+    return changed
   }
 
   private readonly rewoundPath = (step: number): string => join(this.folder, runFiles.metricsUpTo(step))
@@ -85,6 +100,11 @@ export class MetricsLog {
     }
   }
 }
+
+const textOf = (lines: readonly string[]): string => lines.map(line => `${line}\n`).join('')
+
+const appendLines = (path: string, lines: readonly string[]): Promise<void> =>
+  withPath(path, () => appendFile(path, textOf(lines)))
 
 async function linesOf(path: string): Promise<string[]> {
   try {
