@@ -1,4 +1,5 @@
 import { ConfigError, SwitchyardError } from '../base/errors.js'
+import { Turns } from '../base/turns.js'
 import { listen } from './http/server.js'
 import type { HttpServer } from './http/server.js'
 import type { ModelSource, NoticeLevel, OpenModel } from './models/model-source.js'
@@ -108,10 +109,6 @@ const definedOnly = <T extends object>(settings: T): T =>
 
 /** Opens one model at a time: each compares what it needs with the memory that is free then. */
 function oneAfterAnother(open: OpenModel): OpenModel {
-  let last: Promise<unknown> = Promise.resolve()
-  return (source, watch) => {
-    const opened = last.then(() => open(source, watch))
-    last = opened.catch(() => undefined)
-    return opened
-  }
+  const turns = new Turns(1)
+  return (source, watch) => turns.run(() => open(source, watch))
 }

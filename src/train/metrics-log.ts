@@ -1,5 +1,6 @@
 import { appendFile, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Turns } from '../base/turns.js'
 import { exists, writeFileAtomically } from '../checkpoint/atomic.js'
 import { errorCode, namesIn, withPath } from '../checkpoint/files.js'
 import { runFiles, stepOfMetrics } from './run-files.js'
@@ -33,8 +34,8 @@ export class MetricsLog {
   private rewound: string[] | undefined
   /** How many of these lines `prepare` has written. */
   private prepared = 0
-  /** Settles when the log can be changed again: a checkpoint is saved while later steps append. */
-  private last: Promise<void> = Promise.resolve()
+  /** Changes of the log, one at a time: a checkpoint is saved while later steps append. */
+  private readonly changes = new Turns(1)
 
   constructor(private readonly folder: string) {
     this.path = join(folder, runFiles.metrics)
@@ -52,7 +53,7 @@ export class MetricsLog {
   async append(record: MetricsRecord): Promise<void> {
     // JSON has no NaN and no infinity: JSON.stringify writes null.
     const line = JSON.stringify(record)
-    await this.inTurn(async () => {
+    await this.changes.run(async () => {
       this.rewound?.push(line)
       await appendLines(this.rewound ? this.resumedPath : this.path, [line])
     })
@@ -68,19 +69,13 @@ export class MetricsLog {
 
   /** Call after the checkpoint of that step is saved. Keeps the records that came meanwhile. */
   async commit(step: number): Promise<void> {
-    await this.inTurn(async () => {
+    await this.changes.run(async () => {
       if (this.rewound === undefined) return
       await withPath(this.path, () => rename(this.rewoundPath(step), this.path))
       await appendLines(this.path, this.rewound.slice(this.prepared))
       this.rewound = undefined
       await rm(this.resumedPath, { force: true })
     })
-  }
-
-  private inTurn(change: () => Promise<void>): Promise<void> {
-    const changed = this.last.then(change)
-    this.last = changed.catch(() => undefined)
-    return changed
   }
 
   private readonly rewoundPath = (step: number): string => join(this.folder, runFiles.metricsUpTo(step))

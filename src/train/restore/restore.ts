@@ -1,5 +1,6 @@
 import { castHost, concatenateHost } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
+import { lastPromise } from '../../base/promise-cache.js'
 import { treeFromPaths } from '../../base/pytree.js'
 import type { Weights } from '../../checkpoint/weights.js'
 import { fromPartsOnMesh } from '../../engine/api/mesh.js'
@@ -46,16 +47,18 @@ export async function restoreParameters(
   ): Promise<Tensor> {
     const whole = async (): Promise<HostTensor> => castHost(await weights.read(source), dtype)
     if (layout === null) return fromHost(await whole())
-    if (role === 'expertKernel' && shardShape(shape, layout)[0] < shape[0]) {
-      const expertsFrom = lastKept(async (first, count) => {
-        const experts: HostTensor[] = []
+    const [count] = shardShape(shape, layout)
+    if (role === 'expertKernel' && count < shape[0]) {
+      // Where `tensor` divides experts, the parts of their kernels follow each other: each expert is read once.
+      const expertsFrom = lastPromise(async (first: number) => {
+        const read: HostTensor[] = []
         for (let expert = first; expert < first + count; expert++)
-          experts.push(castHost(await weights.readExpert(source, expert), dtype))
-        return experts
+          read.push(castHost(await weights.readExpert(source, expert), dtype))
+        return read
       })
-      return fromPartsOnMesh({ dtype, shape }, layout, async ([first, ...start], [count, ...part]) =>
+      return fromPartsOnMesh({ dtype, shape }, layout, async ([first, ...start], [, ...part]) =>
         concatenateHost(
-          (await expertsFrom(first, count)).map(e => ({ ...partAt(e, start, part), shape: [1, ...part] })),
+          (await expertsFrom.get(first)).map(e => ({ ...partAt(e, start, part), shape: [1, ...part] })),
           0,
         ),
       )
@@ -64,19 +67,6 @@ export async function restoreParameters(
     return fromPartsOnMesh({ dtype, shape }, layout, async (start, part) =>
       sameShape(part, shape) ? tensor : partAt(tensor, start, part),
     )
-  }
-}
-
-/**
- * Keeps the last range of experts that was read: where `tensor` divides experts, the parts of their kernels follow each
- * other, so that each expert is read once.
- */
-function lastKept<T>(read: (first: number, count: number) => Promise<T>): typeof read {
-  let last: { range: string; experts: Promise<T> } | undefined
-  return (first, count) => {
-    const range = `${first},${count}`
-    if (last?.range !== range) last = { range, experts: read(first, count) }
-    return last.experts
   }
 }
 

@@ -25,6 +25,7 @@ import { tensor } from '../backend/case.js'
 import type { Tolerance } from '../backend/compare.js'
 import { aCase, compare as compareResults, drawn, inputOf, traced } from './cases.js'
 import type { Case } from './cases.js'
+import { fuzzBackend, fuzzRuns, fuzzSeed } from './settings.js'
 import { build, differentiable, everyOperation } from './steps.js'
 
 /**
@@ -33,12 +34,10 @@ import { build, differentiable, everyOperation } from './steps.js'
  * the interpreter. FUZZ_RUNS sets the number of programs (then the seed is a new one each time), FUZZ_SEED the seed; a
  * failure prints the seed and the smallest program that fails. FUZZ_BACKEND=xla runs them on XLA.
  */
-const { FUZZ_BACKEND, FUZZ_RUNS, FUZZ_SEED } = process.env
-const RUNS = Number(FUZZ_RUNS ?? 480)
-const SEED = Number(FUZZ_SEED ?? (FUZZ_RUNS ? Date.now() % 2 ** 31 : 10))
+const RUNS = fuzzRuns(480)
 
 const sessions = nodeSessions(Math.min(2, availableParallelism()))
-const isXla = FUZZ_BACKEND === 'xla'
+const isXla = fuzzBackend === 'xla'
 const backend: Backend = isXla ? await openXla({ plugin: xlaPlugin, cache: false }) : new OnnxBackend(sessions)
 /** Generates random numbers in loops, however few they are. */
 const generating = isXla ? backend : new OnnxBackend(sessions, { ...generatorLimits, minElements: 1 })
@@ -198,8 +197,8 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
   },
 }
 
-describe(`random programs (seed ${SEED}, ${RUNS} programs)`, () => {
+describe(`random programs (seed ${fuzzSeed}, ${RUNS} programs)`, () => {
   it.each(Object.entries(ways))('%s: the same results', (_, run) =>
-    fc.assert(fc.asyncProperty(aCase, run), { numRuns: Math.ceil(RUNS / Object.keys(ways).length), seed: SEED }),
+    fc.assert(fc.asyncProperty(aCase, run), { numRuns: Math.ceil(RUNS / Object.keys(ways).length), seed: fuzzSeed }),
   )
 })

@@ -8,15 +8,13 @@ import { xlaPlugin } from '../../xla-plugin.js'
 import { processes, xlaDevices } from './mesh-devices.js'
 import { meshCase, ways } from './mesh-ways.js'
 import type { Devices } from './mesh-ways.js'
+import { fuzzBackend, fuzzRuns, fuzzSeed } from './settings.js'
 
 /**
  * Random programs with `shardMap` and collectives, on one device's arrays and on their parts: processes that run ONNX
  * Runtime, and XLA's devices, give what the interpreter gives for one device. FUZZ_RUNS and FUZZ_SEED: see
  * fuzz.test.ts. FUZZ_BACKEND names one kind of devices.
  */
-const { FUZZ_BACKEND, FUZZ_RUNS, FUZZ_SEED } = process.env
-const SEED = Number(FUZZ_SEED ?? (FUZZ_RUNS ? Date.now() % 2 ** 31 : 10))
-
 const meshes = [new Mesh({ data: 2 }), new Mesh({ data: 2, expert: 2 }), new Mesh({ data: 4 })]
 
 interface Kind {
@@ -42,16 +40,16 @@ const kinds: { readonly [name: string]: Kind } = {
 
 const cases = Object.entries(ways).flatMap(([name, way]) => meshes.map(mesh => [name, mesh, way] as const))
 for (const [kind, { runs, create }] of Object.entries(kinds)) {
-  if (FUZZ_BACKEND && kind !== FUZZ_BACKEND) continue
-  const numRuns = Math.ceil(Number(FUZZ_RUNS ?? runs) / cases.length)
+  if (fuzzBackend && kind !== fuzzBackend) continue
+  const numRuns = Math.ceil(fuzzRuns(runs) / cases.length)
   describe.skipIf(kind === 'xla' && !xlaPlugin)(
-    `random programs on a mesh of ${kind} (seed ${SEED}, ${numRuns} programs each)`,
+    `random programs on a mesh of ${kind} (seed ${fuzzSeed}, ${numRuns} programs each)`,
     () => {
       it.each(cases)('%s, on %s: the same results', async (_, mesh, way) => {
         const devicesFor = await create(mesh.size)
         await fc.assert(
           fc.asyncProperty(meshCase, async c => way(c, mesh, await devicesFor())),
-          { numRuns, seed: SEED, timeout: 60_000 },
+          { numRuns, seed: fuzzSeed, timeout: 60_000 },
         )
       })
     },

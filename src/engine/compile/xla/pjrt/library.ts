@@ -1,11 +1,11 @@
 import { ComputationError, SwitchyardError } from '../../../../base/errors.js'
+import { Turns } from '../../../../base/turns.js'
 import type { Koffi } from '../../koffi.js'
 import { loadPlugin } from './load-plugin.js'
 import type { ApiVersion, LoadOptions } from './load-plugin.js'
 import { readerOf, writeStruct } from './struct.js'
 import type { Layout, Pointer, Reader, Values } from './struct.js'
 import { errorCode, functions } from './table.js'
-import { Turns } from './turns.js'
 
 export type FunctionName = keyof typeof functions
 type Arguments<N extends FunctionName> = (typeof functions)[N]
